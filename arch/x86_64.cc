@@ -1,0 +1,34 @@
+// The frame below every generator's first: see "Unwinding" in x86_64.h.
+//
+// The rules are those of a frame whose registers lie in the link record, the address of which is in
+// `rbp`:
+//   0x0f DW_CFA_def_cfa_expression, length 3: 0x76 DW_OP_breg6 (rbp) 0x10, 0x06 DW_OP_deref
+//   0x10 DW_CFA_expression, register, length 2: 0x76 DW_OP_breg6 (rbp) offset
+//        registers: 0x10 return address, 0x06 rbp, 0x03 rbx
+//
+// gdb gives up where frames run from a higher to a lower address, as they do when the generator's
+// stack lies above the resumer's, except in a function called `__morestack`, which is what GCC's
+// split stacks need. Hence the local symbol of that name. `.cfi_signal_frame` would serve gdb too,
+// but would show as `<signal handler called>` and hide the inlined frame of the resume.
+
+#include "arch/x86_64.h"
+
+asm(R"(
+  .pushsection .text
+  .type __morestack, @function
+__morestack:
+  .cfi_startproc
+  .cfi_escape 0x0f, 3, 0x76, 0x10, 0x06
+  .cfi_escape 0x10, 0x10, 2, 0x76, 0x08
+  .cfi_escape 0x10, 0x06, 2, 0x76, 0x00
+  .cfi_escape 0x10, 0x03, 2, 0x76, 0x18
+  nop                           # unwinders look up the address before a return address
+  .globl fringe_x86_64_trampoline
+  .type fringe_x86_64_trampoline, @function
+fringe_x86_64_trampoline:
+  ud2                           # no Entry returns
+  .cfi_endproc
+  .size fringe_x86_64_trampoline, . - fringe_x86_64_trampoline
+  .size __morestack, . - __morestack
+  .popsection
+)");

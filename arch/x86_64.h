@@ -1,0 +1,239 @@
+// The backend for x86_64 on System V systems (Linux, the BSDs, bare metal).
+//
+// 1. ABI facts
+//
+// From "System V Application Binary Interface, AMD64 Architecture Processor Supplement":
+//   * The stack grows down and `rsp` is a multiple of 16 just before a `call`; a function therefore
+//     begins with `rsp + 8` a multiple of 16.
+//   * The 128 bytes below `rsp` (the red zone) belong to the running function. The switch writes
+//     nothing there: it stores into the link record alone.
+//   * `rbp` is the frame pointer where frames have one: `0(rbp)` holds the caller's `rbp` and
+//     `8(rbp)` the return address. The first two words of the link record have the same form.
+//   * The first two arguments of a function are in `rdi` and `rsi`, its result is in `rax`.
+// From the compilers:
+//   * GCC rejects `rbp` in a clobber list where frames have a frame pointer, and Clang takes it and
+//     crashes. Clang keeps the address of over-aligned locals in `rbx` where a function also calls
+//     `alloca`, and then ignores `rbx` in a clobber list. Both are saved by hand.
+//
+// 2. What the switch does not change
+//
+// The signal mask; thread-local storage; the floating-point control words (`MXCSR`, the x87 control
+// word) and the direction flag, which the ABI wants clear; segment registers; the hardware shadow
+// stack.
+//
+// 3. Stack layout, highest address first
+//
+//   a. after Init               b. generator suspended        c. generator running
+//
+//   record + 64  ..........     record + 64  ..........       record + 64  ..........
+//   record + 56  0              record + 56  its rbx          record + 56  stale
+//   record + 48  sp             record + 48  its rsp          record + 48  stale
+//   record + 40  entry          record + 40  its resume addr  record + 40  stale
+//   record + 32  record         record + 32  its rbp          record + 32  stale
+//   record + 24  unset          record + 24  stale            record + 24  resumer's rbx
+//   record + 16  unset          record + 16  stale            record + 16  resumer's rsp
+//   record +  8  unset          record +  8  stale            record +  8  resumer's resume addr
+//   record +  0  unset          record +  0  stale            record +  0  resumer's rbp
+//   ..... owner's data .....    ..... owner's data .....      ..... owner's data .....
+//   sp           trampoline     frame of entry                frame of entry
+//                               ... frames ...                ... frames ...
+//                               its rsp                       rsp
+//
+// The word at `sp` is the return address of `entry`, and `rbp` is `record` when it begins. So a
+// walker of frame pointers that leaves `entry` finds the record as the next frame record, and from
+// there the frame that resumed the generator.
+//
+// 4. Unwinding
+//
+// What the compiler says of a frame holds at every instruction of the switch up to the one that
+// changes `rsp`. From the last save to the jump the asm has rules of its own: the side that is left
+// is described by the link record, whose address is in `rsi`. `entry` returns, as far as an unwinder
+// can tell, into `fringe_x86_64_trampoline`, whose rules say the same with the record's address in
+// `rbp`. In both, the CFA is the stack pointer that the compiler believes in at the resume address.
+// An unwinder looks up the address before a return address: a `nop` stands in front of each resume
+// address and of the trampoline, so that this address belongs to the same function.
+//
+// 5. Registers
+//
+//   in and out      rdi (the word), rsi (the record)
+//   saved by hand   rsp rbp rbx, and rip
+//   clobbered       rax rcx rdx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 under APX,
+//                   xmm0-15 (with ymm and zmm), xmm16-31 and k0-7 under AVX-512, tmm0-7 under AMX,
+//                   st0-7 and mm0-7, the flags
+//   reserved        fs (thread pointer), gs, ds, es, ss, cs
+
+#ifndef FRINGE_ARCH_X86_64_H_
+#define FRINGE_ARCH_X86_64_H_
+
+#include <cstddef>
+
+namespace fringe::arch {
+
+// The alignment of a stack's base, in bytes.
+inline constexpr size_t kStackAlignment = 16;
+
+// What one side of a switch leaves behind for the other.
+struct SavedRegisters {
+  void* rbp;
+  void* rip;
+  void* rsp;
+  void* rbx;
+};
+
+// The words at the base of a generator's stack through which the two sides hand over control. One
+// cache line, so that a switch touches no other.
+struct alignas(64) LinkRecord {
+  SavedRegisters resumer;
+  SavedRegisters generator;
+};
+
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 32);
+static_assert(offsetof(SavedRegisters, rbp) == 0 && offsetof(SavedRegisters, rip) == 8 &&
+              offsetof(SavedRegisters, rsp) == 16 && offsetof(SavedRegisters, rbx) == 24);
+static_assert(sizeof(LinkRecord) == 64);
+
+// What a generator runs first. It gets the word of the first `Resume` and must not return.
+using Entry = void (*)(void* word, LinkRecord* record);
+
+}  // namespace fringe::arch
+
+// The return address of every `Entry`. Never called: it gives unwinders a place to stand.
+extern "C" void fringe_x86_64_trampoline();
+
+namespace fringe::arch {
+
+// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
+//
+// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
+//   a word of room below it.
+inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
+  void** return_address = reinterpret_cast<void**>(sp) - 1;
+  *return_address = reinterpret_cast<void*>(fringe_x86_64_trampoline);
+  record->generator.rbp = record;
+  record->generator.rip = reinterpret_cast<void*>(entry);
+  record->generator.rsp = return_address;
+  record->generator.rbx = nullptr;
+}
+
+// Returns: the stack pointer of the function it is inlined into.
+[[gnu::always_inline]] inline std::byte* StackPointer() {
+  std::byte* rsp;
+  asm volatile("movq %%rsp, %0" : "=r"(rsp));
+  return rsp;
+}
+
+// The registers that a switch clobbers, a class a line.
+#if defined(__APX_F__) || defined(__APX_EGPR__)
+#define FRINGE_X86_64_APX                                                                 \
+  "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", \
+      "r29", "r30", "r31",
+#else
+#define FRINGE_X86_64_APX
+#endif
+#if defined(__AVX512F__)
+#define FRINGE_X86_64_AVX512                                                                      \
+  "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",       \
+      "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", \
+      "k6", "k7",
+#else
+#define FRINGE_X86_64_AVX512
+#endif
+// GCC has no names for the tiles: it never keeps a value in one across a statement.
+#if defined(__AMX_TILE__) && defined(__clang__)
+#define FRINGE_X86_64_AMX "tmm0", "tmm1", "tmm2", "tmm3", "tmm4", "tmm5", "tmm6", "tmm7",
+#else
+#define FRINGE_X86_64_AMX
+#endif
+#if defined(__SSE__)
+#define FRINGE_X86_64_SSE                                                                       \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",     \
+      "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
+#else
+#define FRINGE_X86_64_SSE
+#endif
+#if defined(__MMX__)
+#define FRINGE_X86_64_MMX "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
+#else
+#define FRINGE_X86_64_MMX
+#endif
+#if defined(__80387__) || defined(__SSE__)
+#define FRINGE_X86_64_X87 \
+  "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
+#else
+#define FRINGE_X86_64_X87
+#endif
+#define FRINGE_X86_64_CLOBBERS                                                          \
+  "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",           \
+      FRINGE_X86_64_APX FRINGE_X86_64_SSE FRINGE_X86_64_AVX512 FRINGE_X86_64_AMX       \
+      FRINGE_X86_64_X87 FRINGE_X86_64_MMX "cc", "memory"
+
+// The rules for unwinding between the last save and the jump. `RSP`, `RIP`, `RBP` and `RBX` are the
+// offsets in the record of what the side that is left has just saved, as hexadecimal bytes.
+//   0x0f DW_CFA_def_cfa_expression, length 3: 0x74 DW_OP_breg4 (rsi) RSP, 0x06 DW_OP_deref
+//   0x10 DW_CFA_expression, register, length 2: 0x74 DW_OP_breg4 (rsi) offset
+//        registers: 0x10 return address, 0x06 rbp, 0x03 rbx
+#if defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#define FRINGE_X86_64_WINDOW(RSP, RIP, RBP, RBX)    \
+  ".cfi_remember_state\n\t"                         \
+  ".cfi_escape 0x0f, 3, 0x74, " RSP ", 0x06\n\t"    \
+  ".cfi_escape 0x10, 0x10, 2, 0x74, " RIP "\n\t"    \
+  ".cfi_escape 0x10, 0x06, 2, 0x74, " RBP "\n\t"    \
+  ".cfi_escape 0x10, 0x03, 2, 0x74, " RBX "\n\t"
+#define FRINGE_X86_64_WINDOW_END ".cfi_restore_state\n\t"
+#else
+#define FRINGE_X86_64_WINDOW(RSP, RIP, RBP, RBX)
+#define FRINGE_X86_64_WINDOW_END
+#endif
+
+// Where indirect branches must land on an `endbr64` (-fcf-protection=branch).
+#if defined(__CET__) && (__CET__ & 1)
+#define FRINGE_X86_64_LANDING_PAD "endbr64\n\t"
+#else
+#define FRINGE_X86_64_LANDING_PAD
+#endif
+
+// Leaves the side whose words are at `FROM` in the record and continues the one at `TO`. On arrival,
+// at label 0, the registers are those of the other side's asm statement: rdi is the word, rsi the
+// record, rsp, rbp and rbx are as that side saved them, and all others are unknown.
+#define FRINGE_X86_64_SWITCH(FROM, TO, WINDOW) \
+  "leaq 0f(%%rip), %%rax\n\t"                  \
+  "movq %%rbp, " FROM "+0(%%rsi)\n\t"          \
+  "movq %%rax, " FROM "+8(%%rsi)\n\t"          \
+  "movq %%rsp, " FROM "+16(%%rsi)\n\t"         \
+  "movq %%rbx, " FROM "+24(%%rsi)\n\t"         \
+  WINDOW                                       \
+  "movq " TO "+24(%%rsi), %%rbx\n\t"           \
+  "movq " TO "+0(%%rsi), %%rbp\n\t"            \
+  "movq " TO "+16(%%rsi), %%rsp\n\t"           \
+  "jmpq *" TO "+8(%%rsi)\n\t"                  \
+  FRINGE_X86_64_WINDOW_END                     \
+  "nop\n"                                      \
+  "0:\n\t"                                     \
+  FRINGE_X86_64_LANDING_PAD
+
+// Runs the generator of `record` until it suspends, and hands it `word`.
+//
+// Returns: the word that the generator gave to `Suspend`.
+[[gnu::always_inline]] inline void* Resume(void* word, LinkRecord* record) {
+  asm volatile(FRINGE_X86_64_SWITCH("0", "32", FRINGE_X86_64_WINDOW("0x10", "0x08", "0x00", "0x18"))
+               : "+D"(word), "+S"(record)
+               :
+               : FRINGE_X86_64_CLOBBERS);
+  return word;
+}
+
+// Goes back to whoever resumed the generator of `record`, and hands him `word`.
+//
+// Requires: the calling function runs on the stack of `record`.
+// Returns: the word of the next `Resume`.
+[[gnu::always_inline]] inline void* Suspend(void* word, LinkRecord* record) {
+  asm volatile(FRINGE_X86_64_SWITCH("32", "0", FRINGE_X86_64_WINDOW("0x30", "0x28", "0x20", "0x38"))
+               : "+D"(word), "+S"(record)
+               :
+               : FRINGE_X86_64_CLOBBERS);
+  return word;
+}
+
+}  // namespace fringe::arch
+
+#endif  // FRINGE_ARCH_X86_64_H_

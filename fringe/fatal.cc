@@ -1,0 +1,19 @@
+#include "fringe/fatal.h"
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+
+extern "C" void fringe_fatal(const char* sentence) {
+  char prefix[] = "fringe: ";
+  char newline[] = "\n";
+  const iovec parts[] = {{prefix, sizeof(prefix) - 1},
+                         {const_cast<char*>(sentence), std::strlen(sentence)},
+                         {newline, sizeof(newline) - 1}};
+  // One system call, so that the line stays whole among other writers. Nothing is left to do should
+  // it fail.
+  [[maybe_unused]] const ssize_t written = writev(STDERR_FILENO, parts, 3);
+  std::abort();
+}

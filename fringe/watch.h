@@ -1,0 +1,124 @@
+// Tells the tools that watch a program's stacks of ours: AddressSanitizer, ThreadSanitizer and
+// Valgrind. In other builds every function here is empty.
+
+#ifndef FRINGE_WATCH_H_
+#define FRINGE_WATCH_H_
+
+#include <cstddef>
+
+#include "fringe/config.h"
+
+#if FRINGE_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if FRINGE_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+#if FRINGE_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
+
+namespace fringe::internal {
+inline namespace FRINGE_ABI {
+
+
+// One generator's stack, as the tools see it. Created before its first resume and destroyed after it
+// has finished or was given up.
+//
+// The switch to the generator lies between `BeforeResume` (on the resumer's side) and `AfterSuspend`
+// (on the generator's), the switch back between `BeforeSuspend` or `BeforeFinish` and `AfterResume`.
+class Watch {
+ public:
+  Watch([[maybe_unused]] std::byte* limit, [[maybe_unused]] std::byte* base) {
+#if FRINGE_ASAN
+    limit_ = limit;
+    size_bytes_ = static_cast<size_t>(base - limit);
+#endif
+#if FRINGE_TSAN
+    generator_fiber_ = __tsan_create_fiber(0);
+#endif
+#if FRINGE_VALGRIND
+    valgrind_id_ = VALGRIND_STACK_REGISTER(limit, base);
+#endif
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+#if FRINGE_TSAN || FRINGE_VALGRIND || FRINGE_ASAN
+  ~Watch() {
+#if FRINGE_ASAN
+    // Frames that were given up leave their redzones poisoned for whoever gets the memory next.
+    __asan_unpoison_memory_region(limit_, size_bytes_);
+#endif
+#if FRINGE_TSAN
+    __tsan_destroy_fiber(generator_fiber_);
+#endif
+#if FRINGE_VALGRIND
+    VALGRIND_STACK_DEREGISTER(valgrind_id_);
+#endif
+  }
+#endif
+
+  [[gnu::always_inline]] void BeforeResume() {
+#if FRINGE_ASAN
+    __sanitizer_start_switch_fiber(&resumer_fake_stack_, limit_, size_bytes_);
+#endif
+#if FRINGE_TSAN
+    resumer_fiber_ = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(generator_fiber_, 0);
+#endif
+  }
+
+  [[gnu::always_inline]] void AfterResume() {
+#if FRINGE_ASAN
+    __sanitizer_finish_switch_fiber(resumer_fake_stack_, nullptr, nullptr);
+#endif
+  }
+
+  [[gnu::always_inline]] void BeforeSuspend() {
+#if FRINGE_ASAN
+    __sanitizer_start_switch_fiber(&generator_fake_stack_, resumer_limit_, resumer_size_bytes_);
+#endif
+#if FRINGE_TSAN
+    __tsan_switch_to_fiber(resumer_fiber_, 0);
+#endif
+  }
+
+  [[gnu::always_inline]] void AfterSuspend() {
+#if FRINGE_ASAN
+    __sanitizer_finish_switch_fiber(generator_fake_stack_, &resumer_limit_, &resumer_size_bytes_);
+#endif
+  }
+
+  void BeforeFinish() {
+#if FRINGE_ASAN
+    // Null: the generator's fake stack is given back.
+    __sanitizer_start_switch_fiber(nullptr, resumer_limit_, resumer_size_bytes_);
+#endif
+#if FRINGE_TSAN
+    __tsan_switch_to_fiber(resumer_fiber_, 0);
+#endif
+  }
+
+ private:
+#if FRINGE_ASAN
+  std::byte* limit_;
+  size_t size_bytes_;
+  void* resumer_fake_stack_ = nullptr;
+  void* generator_fake_stack_ = nullptr;
+  const void* resumer_limit_ = nullptr;
+  size_t resumer_size_bytes_ = 0;
+#endif
+#if FRINGE_TSAN
+  void* generator_fiber_;
+  void* resumer_fiber_ = nullptr;
+#endif
+#if FRINGE_VALGRIND
+  unsigned valgrind_id_;
+#endif
+};
+
+}  // namespace FRINGE_ABI
+}  // namespace fringe::internal
+
+#endif  // FRINGE_WATCH_H_

@@ -1,0 +1,54 @@
+// A stack on the heap.
+//
+//   absl::StatusOr<fringe::MallocStack> stack = fringe::MallocStack::Create(16 << 10);
+//   if (!stack.ok()) return stack.status();
+//   auto gen = fringe::Generator<int, void, fringe::MallocStack>::Unguarded(*std::move(stack), body);
+
+#ifndef FRINGE_STACKS_MALLOC_STACK_H_
+#define FRINGE_STACKS_MALLOC_STACK_H_
+
+#include <cstddef>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "stacks/stack.h"
+
+namespace fringe {
+
+// Owns a block of the C library's heap. Not guarded: an overflow corrupts the heap.
+class MallocStack {
+ public:
+  // Allocates a stack.
+  //
+  // `size_bytes` is rounded up to a multiple of `kStackAlignment`, and 0 means one such unit.
+  //
+  // Errors: kResourceExhausted if the heap has no such block; kInvalidArgument if the rounded size
+  //   does not fit.
+  // Cost: one `aligned_alloc`. No byte of the stack is touched.
+  // Thread safety: any thread.
+  static absl::StatusOr<MallocStack> Create(size_t size_bytes);
+
+  MallocStack(MallocStack&& other) noexcept
+      : limit_(std::exchange(other.limit_, nullptr)), size_bytes_(other.size_bytes_) {}
+  MallocStack& operator=(MallocStack&& other) noexcept {
+    std::swap(limit_, other.limit_);
+    std::swap(size_bytes_, other.size_bytes_);
+    return *this;
+  }
+  ~MallocStack();
+
+  std::byte* base() const noexcept { return limit_ + size_bytes_; }
+  std::byte* limit() const noexcept { return limit_; }
+
+ private:
+  MallocStack(std::byte* limit, size_t size_bytes) : limit_(limit), size_bytes_(size_bytes) {}
+
+  std::byte* limit_;
+  size_t size_bytes_;
+};
+
+static_assert(Stack<MallocStack> && !GuardedStack<MallocStack>);
+
+}  // namespace fringe
+
+#endif  // FRINGE_STACKS_MALLOC_STACK_H_

@@ -1,0 +1,61 @@
+// A guarded stack from the operating system.
+//
+//   absl::StatusOr<fringe::OsStack> stack = fringe::OsStack::Create(64 << 10);
+//   if (!stack.ok()) return stack.status();
+//   auto gen = fringe::MakeGenerator<int>(*std::move(stack), body);
+
+#ifndef FRINGE_STACKS_OS_STACK_H_
+#define FRINGE_STACKS_OS_STACK_H_
+
+#include <cstddef>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "stacks/stack.h"
+
+namespace fringe {
+
+// Owns an anonymous mapping whose lowest part is the guard. Pages are zero and take memory when they
+// are first touched.
+class OsStack {
+ public:
+  // Maps a new stack with a guard below it.
+  //
+  // `size_bytes` counts usable bytes only: the guard is extra. It is rounded up to whole pages, and 0
+  // means one page.
+  //
+  // Returns: a stack whose `base()` is aligned to `kStackAlignment`.
+  // Errors: kResourceExhausted if the system gives no mapping; kInvalidArgument if the rounded size
+  //   does not fit. Nothing stays mapped after an error.
+  // Cost: a few system calls. No page is touched.
+  // Thread safety: any thread.
+  static absl::StatusOr<OsStack> Create(size_t size_bytes);
+
+  OsStack(OsStack&& other) noexcept
+      : limit_(std::exchange(other.limit_, nullptr)), size_bytes_(other.size_bytes_) {}
+  OsStack& operator=(OsStack&& other) noexcept {
+    std::swap(limit_, other.limit_);
+    std::swap(size_bytes_, other.size_bytes_);
+    return *this;
+  }
+  // Unmaps the stack. Fatal if the system refuses.
+  ~OsStack();
+
+  std::byte* base() const noexcept { return limit_ + size_bytes_; }
+  std::byte* limit() const noexcept { return limit_; }
+
+ private:
+  OsStack(std::byte* limit, size_t size_bytes) : limit_(limit), size_bytes_(size_bytes) {}
+
+  std::byte* limit_;
+  size_t size_bytes_;
+};
+
+template <>
+inline constexpr bool enable_guarded_stack<OsStack> = true;
+
+static_assert(GuardedStack<OsStack>);
+
+}  // namespace fringe
+
+#endif  // FRINGE_STACKS_OS_STACK_H_

@@ -1,0 +1,72 @@
+"""Abseil, as Debian installs it (package `libabsl-dev`), under upstream's target names.
+
+The headers lie where every compiler looks, so a target has only to link. Each of them links the
+one list of installed libraries with `--as-needed`, which keeps what a binary really uses: the list
+of libraries behind a header differs from one release of Abseil to the next, this does not.
+"""
+
+load("//third_party:system_repository.bzl", "installed_libraries", "require_installed")
+
+# The targets that exist here, by package. Add a name of upstream's when a target of ours needs it.
+_TARGETS = {
+    "absl/algorithm": ["algorithm", "container"],
+    "absl/base": ["base", "config", "core_headers", "dynamic_annotations", "no_destructor", "nullability"],
+    "absl/cleanup": ["cleanup"],
+    "absl/container": ["fixed_array", "flat_hash_map", "flat_hash_set", "inlined_vector"],
+    "absl/debugging": ["failure_signal_handler", "leak_check", "stacktrace", "symbolize"],
+    "absl/flags": ["flag", "parse", "reflection", "usage"],
+    "absl/functional": ["any_invocable", "bind_front", "function_ref"],
+    "absl/memory": ["memory"],
+    "absl/meta": ["type_traits"],
+    "absl/numeric": ["bits", "int128"],
+    "absl/random": ["random"],
+    "absl/status": ["status", "statusor"],
+    "absl/strings": ["str_format", "strings"],
+    "absl/synchronization": ["synchronization"],
+    "absl/time": ["time"],
+    "absl/types": ["optional", "span", "variant"],
+    "absl/utility": ["utility"],
+}
+
+_ROOT = """\
+load("@rules_cc//cc:defs.bzl", "cc_library")
+
+cc_library(
+    name = "installed",
+    linkopts = [{linkopts}],
+    visibility = ["//:__subpackages__"],
+)
+"""
+
+_PACKAGE = """\
+load("@rules_cc//cc:defs.bzl", "cc_library")
+
+[
+    cc_library(
+        name = name,
+        visibility = ["//visibility:public"],
+        deps = ["//:installed"],
+    )
+    for name in {names}
+]
+"""
+
+def _abseil_repository_impl(repository_ctx):
+    require_installed(repository_ctx, "/usr/include/absl/base/config.h", "libabsl-dev")
+    linkopts = ["-Wl,--push-state,--as-needed"] + [
+        "-l" + library
+        for library in installed_libraries(repository_ctx, "absl_")
+    ] + ["-Wl,--pop-state"]
+    repository_ctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % repository_ctx.name)
+    repository_ctx.file(
+        "BUILD",
+        _ROOT.format(linkopts = ", ".join(["\"%s\"" % option for option in linkopts])),
+    )
+    for package, names in _TARGETS.items():
+        repository_ctx.file(package + "/BUILD", _PACKAGE.format(names = names))
+
+abseil_repository = repository_rule(
+    implementation = _abseil_repository_impl,
+    doc = "Abseil as installed on this machine.",
+    local = True,
+)
