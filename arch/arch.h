@@ -1,5 +1,5 @@
-// Picks the backend of the target. Each defines the same names in `fringe::arch`; arch/README.md says
-// what they mean and how to add one.
+// Picks the backend of the target. Each defines the same names in `fringe::arch`; arch/README.md
+// says what they mean and how to add one.
 
 #ifndef FRINGE_ARCH_ARCH_H_
 #define FRINGE_ARCH_ARCH_H_

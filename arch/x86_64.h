@@ -9,7 +9,7 @@
 //     nothing there: it stores into the link record alone.
 //   * `rbp` is the frame pointer where frames have one: `0(rbp)` holds the caller's `rbp` and
 //     `8(rbp)` the return address. The first two words of the link record have the same form.
-//   * The first two arguments of a function are in `rdi` and `rsi`, its result is in `rax`.
+//   * The first three arguments of a function are in `rdi`, `rsi` and `rdx`.
 // From the compilers:
 //   * GCC rejects `rbp` in a clobber list where frames have a frame pointer, and Clang takes it and
 //     crashes. Clang keeps the address of over-aligned locals in `rbx` where a function also calls
@@ -31,7 +31,7 @@
 //   record + 40  entry          record + 40  its resume addr  record + 40  stale
 //   record + 32  record         record + 32  its rbp          record + 32  stale
 //   record + 24  unset          record + 24  stale            record + 24  resumer's rbx
-//   record + 16  unset          record + 16  stale            record + 16  resumer's rsp
+//   record + 16  0              record + 16  0                record + 16  resumer's rsp
 //   record +  8  unset          record +  8  stale            record +  8  resumer's resume addr
 //   record +  0  unset          record +  0  stale            record +  0  resumer's rbp
 //   ..... owner's data .....    ..... owner's data .....      ..... owner's data .....
@@ -47,7 +47,8 @@
 //
 // What the compiler says of a frame holds at every instruction of the switch up to the one that
 // changes `rsp`. From the last save to the jump the asm has rules of its own: the side that is left
-// is described by the link record, whose address is in `rsi`. `entry` returns, as far as an unwinder
+// is described by the link record, whose address is in `rsi` (in `rdx`, where the switch says the
+// end). `entry` returns, as far as an unwinder
 // can tell, into `fringe_x86_64_trampoline`, whose rules say the same with the record's address in
 // `rbp`. In both, the CFA is the stack pointer that the compiler believes in at the resume address.
 // An unwinder looks up the address before a return address: a `nop` stands in front of each resume
@@ -55,9 +56,9 @@
 //
 // 5. Registers
 //
-//   in and out      rdi (the word), rsi (the record)
+//   in and out      rdi (the word), rsi (the record, or null), rdx (the record, where rsi is null)
 //   saved by hand   rsp rbp rbx, and rip
-//   clobbered       rax rcx rdx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 under APX,
+//   clobbered       rax rcx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 under APX,
 //                   xmm0-15 (with ymm and zmm), xmm16-31 and k0-7 under AVX-512, tmm0-7 under AMX,
 //                   st0-7 and mm0-7, the flags
 //   reserved        fs (thread pointer), gs, ds, es, ss, cs
@@ -66,6 +67,7 @@
 #define FRINGE_ARCH_X86_64_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace fringe::arch {
 
@@ -92,8 +94,15 @@ static_assert(offsetof(SavedRegisters, rbp) == 0 && offsetof(SavedRegisters, rip
               offsetof(SavedRegisters, rsp) == 16 && offsetof(SavedRegisters, rbx) == 24);
 static_assert(sizeof(LinkRecord) == 64);
 
-// What a generator runs first. It gets the word of the first `Resume` and must not return.
-using Entry = void (*)(void* word, LinkRecord* record);
+// What one side of a switch finds on its return.
+struct Message {
+  uintptr_t word;      // what the other side handed over
+  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
+};
+
+// What a generator runs first, with the word of the first `Resume` and its record. It must not
+// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
+using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
 
 }  // namespace fringe::arch
 
@@ -113,26 +122,40 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   record->generator.rip = reinterpret_cast<void*>(entry);
   record->generator.rsp = return_address;
   record->generator.rbx = nullptr;
+  record->resumer.rsp = nullptr;
 }
 
-// Returns: the stack pointer of the function it is inlined into.
-[[gnu::always_inline]] inline std::byte* StackPointer() {
-  std::byte* rsp;
-  asm volatile("movq %%rsp, %0" : "=r"(rsp));
-  return rsp;
+// Returns: zero where the generator of `record` may be resumed: it is suspended, and `Close` was
+// not
+//   called since it was resumed last.
+inline uintptr_t Closed(const LinkRecord* record) {
+  return reinterpret_cast<uintptr_t>(record->resumer.rsp);
+}
+
+// Makes `Closed` nonzero until the next `Resume` returns.
+//
+// Requires: the generator does not run.
+inline void Close(LinkRecord* record) { record->resumer.rsp = record; }
+
+// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
+//   stack pointer above it wraps around.
+[[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
+  auto distance = reinterpret_cast<size_t>(address);
+  asm volatile("subq %%rsp, %0" : "+r"(distance) : : "cc");
+  return distance;
 }
 
 // The registers that a switch clobbers, a class a line.
 #if defined(__APX_F__) || defined(__APX_EGPR__)
-#define FRINGE_X86_64_APX                                                                 \
+#define FRINGE_X86_64_APX                                                                    \
   "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", \
       "r29", "r30", "r31",
 #else
 #define FRINGE_X86_64_APX
 #endif
 #if defined(__AVX512F__)
-#define FRINGE_X86_64_AVX512                                                                      \
-  "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",       \
+#define FRINGE_X86_64_AVX512                                                                    \
+  "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",     \
       "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", \
       "k6", "k7",
 #else
@@ -145,8 +168,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_X86_64_AMX
 #endif
 #if defined(__SSE__)
-#define FRINGE_X86_64_SSE                                                                       \
-  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",     \
+#define FRINGE_X86_64_SSE                                                                  \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
       "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
 #else
 #define FRINGE_X86_64_SSE
@@ -157,31 +180,35 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_X86_64_MMX
 #endif
 #if defined(__80387__) || defined(__SSE__)
-#define FRINGE_X86_64_X87 \
-  "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
+#define FRINGE_X86_64_X87 "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
 #else
 #define FRINGE_X86_64_X87
 #endif
-#define FRINGE_X86_64_CLOBBERS                                                          \
-  "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",           \
-      FRINGE_X86_64_APX FRINGE_X86_64_SSE FRINGE_X86_64_AVX512 FRINGE_X86_64_AMX       \
-      FRINGE_X86_64_X87 FRINGE_X86_64_MMX "cc", "memory"
+#define FRINGE_X86_64_CLOBBERS                                                                     \
+  "rax", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",                              \
+      FRINGE_X86_64_APX FRINGE_X86_64_SSE FRINGE_X86_64_AVX512 FRINGE_X86_64_AMX FRINGE_X86_64_X87 \
+          FRINGE_X86_64_MMX "cc",                                                                  \
+      "memory"
 
-// The rules for unwinding between the last save and the jump. `RSP`, `RIP`, `RBP` and `RBX` are the
-// offsets in the record of what the side that is left has just saved, as hexadecimal bytes.
-//   0x0f DW_CFA_def_cfa_expression, length 3: 0x74 DW_OP_breg4 (rsi) RSP, 0x06 DW_OP_deref
-//   0x10 DW_CFA_expression, register, length 2: 0x74 DW_OP_breg4 (rsi) offset
+// The rules for unwinding between the last save and the jump. `BASE` is the DW_OP_breg of the
+// register that holds the record's address; `RSP`, `RIP`, `RBP` and `RBX` are the offsets in the
+// record of what the side that is left has just saved; all as hexadecimal bytes.
+//   0x0f DW_CFA_def_cfa_expression, length 3: DW_OP_breg BASE RSP, 0x06 DW_OP_deref
+//   0x10 DW_CFA_expression, register, length 2: DW_OP_breg BASE offset
 //        registers: 0x10 return address, 0x06 rbp, 0x03 rbx
 #if defined(__GCC_HAVE_DWARF2_CFI_ASM)
-#define FRINGE_X86_64_WINDOW(RSP, RIP, RBP, RBX)    \
-  ".cfi_remember_state\n\t"                         \
-  ".cfi_escape 0x0f, 3, 0x74, " RSP ", 0x06\n\t"    \
-  ".cfi_escape 0x10, 0x10, 2, 0x74, " RIP "\n\t"    \
-  ".cfi_escape 0x10, 0x06, 2, 0x74, " RBP "\n\t"    \
-  ".cfi_escape 0x10, 0x03, 2, 0x74, " RBX "\n\t"
+#define FRINGE_X86_64_WINDOW(BASE, RSP, RIP, RBP, RBX) \
+  ".cfi_remember_state\n\t"                            \
+  ".cfi_escape 0x0f, 3, " BASE ", " RSP                \
+  ", 0x06\n\t"                                         \
+  ".cfi_escape 0x10, 0x10, 2, " BASE ", " RIP          \
+  "\n\t"                                               \
+  ".cfi_escape 0x10, 0x06, 2, " BASE ", " RBP          \
+  "\n\t"                                               \
+  ".cfi_escape 0x10, 0x03, 2, " BASE ", " RBX "\n\t"
 #define FRINGE_X86_64_WINDOW_END ".cfi_restore_state\n\t"
 #else
-#define FRINGE_X86_64_WINDOW(RSP, RIP, RBP, RBX)
+#define FRINGE_X86_64_WINDOW(BASE, RSP, RIP, RBP, RBX)
 #define FRINGE_X86_64_WINDOW_END
 #endif
 
@@ -192,46 +219,84 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_X86_64_LANDING_PAD
 #endif
 
-// Leaves the side whose words are at `FROM` in the record and continues the one at `TO`. On arrival,
-// at label 0, the registers are those of the other side's asm statement: rdi is the word, rsi the
-// record, rsp, rbp and rbx are as that side saved them, and all others are unknown.
-#define FRINGE_X86_64_SWITCH(FROM, TO, WINDOW) \
-  "leaq 0f(%%rip), %%rax\n\t"                  \
-  "movq %%rbp, " FROM "+0(%%rsi)\n\t"          \
-  "movq %%rax, " FROM "+8(%%rsi)\n\t"          \
-  "movq %%rsp, " FROM "+16(%%rsi)\n\t"         \
-  "movq %%rbx, " FROM "+24(%%rsi)\n\t"         \
-  WINDOW                                       \
-  "movq " TO "+24(%%rsi), %%rbx\n\t"           \
-  "movq " TO "+0(%%rsi), %%rbp\n\t"            \
-  "movq " TO "+16(%%rsi), %%rsp\n\t"           \
-  "jmpq *" TO "+8(%%rsi)\n\t"                  \
-  FRINGE_X86_64_WINDOW_END                     \
-  "nop\n"                                      \
-  "0:\n\t"                                     \
-  FRINGE_X86_64_LANDING_PAD
+// Leaves the side whose words are at `FROM` in the record and continues the one at `TO`; `BASE` is
+// the register that holds the record's address. On arrival, at label 0, the registers are those of
+// the other side's asm statement: rdi is the word, rsi the record or null, rsp, rbp and rbx are as
+// that side saved them, and all others are unknown.
+#define FRINGE_X86_64_SWITCH(FROM, TO, BASE, WINDOW)                    \
+  "leaq 0f(%%rip), %%rax\n\t"                                           \
+  "movq %%rbp, " FROM "+0(" BASE                                        \
+  ")\n\t"                                                               \
+  "movq %%rax, " FROM "+8(" BASE                                        \
+  ")\n\t"                                                               \
+  "movq %%rsp, " FROM "+16(" BASE                                       \
+  ")\n\t"                                                               \
+  "movq %%rbx, " FROM "+24(" BASE ")\n\t" WINDOW "movq " TO "+24(" BASE \
+  "), %%rbx\n\t"                                                        \
+  "movq " TO "+0(" BASE                                                 \
+  "), %%rbp\n\t"                                                        \
+  "movq " TO "+16(" BASE                                                \
+  "), %%rsp\n\t"                                                        \
+  "jmpq *" TO "+8(" BASE ")\n\t" FRINGE_X86_64_WINDOW_END               \
+  "nop\n"                                                               \
+  "0:\n\t" FRINGE_X86_64_LANDING_PAD
 
-// Runs the generator of `record` until it suspends, and hands it `word`.
+// Resumer to generator and back, with the record's address in rsi (DW_OP_breg4, 0x74) or in rdx
+// (DW_OP_breg1, 0x71).
+#define FRINGE_X86_64_TO_GENERATOR(BASE, BREG) \
+  FRINGE_X86_64_SWITCH("0", "32", BASE, FRINGE_X86_64_WINDOW(BREG, "0x10", "0x08", "0x00", "0x18"))
+#define FRINGE_X86_64_TO_RESUMER(BASE, BREG) \
+  FRINGE_X86_64_SWITCH("32", "0", BASE, FRINGE_X86_64_WINDOW(BREG, "0x30", "0x28", "0x20", "0x38"))
+
+// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
 //
-// Returns: the word that the generator gave to `Suspend`.
-[[gnu::always_inline]] inline void* Resume(void* word, LinkRecord* record) {
-  asm volatile(FRINGE_X86_64_SWITCH("0", "32", FRINGE_X86_64_WINDOW("0x10", "0x08", "0x00", "0x18"))
-               : "+D"(word), "+S"(record)
+// Requires: the generator is suspended.
+[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+  LinkRecord* arrived = record;
+  asm volatile(FRINGE_X86_64_TO_GENERATOR("%%rsi", "0x74")
+               : "+D"(word), "+S"(arrived)
+               :
+               : "rdx", FRINGE_X86_64_CLOBBERS);
+  record->resumer.rsp = nullptr;
+  return {word, arrived};
+}
+
+// The same with word of the end: the generator's `Suspend` returns a message without a record.
+[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
+  uintptr_t word = 0;
+  LinkRecord* arrived = nullptr;
+  LinkRecord* base = record;
+  asm volatile(FRINGE_X86_64_TO_GENERATOR("%%rdx", "0x71")
+               : "+D"(word), "+S"(arrived), "+d"(base)
                :
                : FRINGE_X86_64_CLOBBERS);
-  return word;
+  record->resumer.rsp = nullptr;
+  return {word, arrived};
 }
 
 // Goes back to whoever resumed the generator of `record`, and hands him `word`.
 //
 // Requires: the calling function runs on the stack of `record`.
-// Returns: the word of the next `Resume`.
-[[gnu::always_inline]] inline void* Suspend(void* word, LinkRecord* record) {
-  asm volatile(FRINGE_X86_64_SWITCH("32", "0", FRINGE_X86_64_WINDOW("0x30", "0x28", "0x20", "0x38"))
+// Returns: what the next `Resume` or `Cancel` brings.
+[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
+  asm volatile(FRINGE_X86_64_TO_RESUMER("%%rsi", "0x74")
                : "+D"(word), "+S"(record)
                :
+               : "rdx", FRINGE_X86_64_CLOBBERS);
+  return {word, record};
+}
+
+// Goes back for good: the resumer's `Resume` returns a message without a record.
+//
+// Requires: as `Suspend`; nobody resumes the generator again.
+[[noreturn, gnu::always_inline]] inline void Finish(LinkRecord* record) {
+  uintptr_t word = 0;
+  LinkRecord* arrived = nullptr;
+  asm volatile(FRINGE_X86_64_TO_RESUMER("%%rdx", "0x71")
+               : "+D"(word), "+S"(arrived), "+d"(record)
+               :
                : FRINGE_X86_64_CLOBBERS);
-  return word;
+  __builtin_unreachable();
 }
 
 }  // namespace fringe::arch

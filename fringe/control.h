@@ -1,11 +1,12 @@
-// What a generator keeps at the base of its own stack, and the two sides of a resume in terms of it.
-// Not for users: `Generator` and `Yielder` are the interface.
+// What a generator keeps at the base of its own stack, and the two sides of a resume in terms of
+// it. Not for users: `Generator` and `Yielder` are the interface.
 
 #ifndef FRINGE_CONTROL_H_
 #define FRINGE_CONTROL_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "arch/arch.h"
 #include "fringe/config.h"
@@ -23,31 +24,23 @@ inline namespace FRINGE_ABI {
 class Control;
 
 #if FRINGE_EXCEPTIONS
-// What `Suspend` throws in a generator that is being destroyed. `owner` tells it from one that a body
-// has kept and thrown again elsewhere.
+// What `Suspend` throws in a generator that is being destroyed. `owner` tells it from one that a
+// body has kept and thrown again elsewhere.
 struct ForcedUnwind {
   const Control* owner;
 };
 #endif
 
-// The highest bytes of a generator's stack. A word handed over in either direction is null only to
-// say the end: to the generator, that it is being destroyed; to the resumer, that it has finished.
+// The highest bytes of a generator's stack.
 //
 //   base      ............................................
-//             link record                      (arch::LinkRecord)
 //             the rest of Control
+//   Control   link record                      (arch::LinkRecord)
 //             the body                         (placed by Generator)
 //             frames of the generator
 //   limit     ............................................
 class alignas(arch::LinkRecord) Control {
  public:
-  enum class State : uint32_t {
-    kSuspended,           // outside every handler: the only state in which the fast path resumes
-    kSuspendedInHandler,  // with an exception state to be restored
-    kRunning,             // or waiting for a generator that it has resumed
-    kFinished,
-  };
-
   // How many bytes are left at least for the generator's frames.
   static constexpr size_t kMinimumFrameBytes = 256;
 
@@ -92,59 +85,53 @@ class alignas(arch::LinkRecord) Control {
   void Start(std::byte* sp, arch::Entry entry) { arch::Init(&record_, sp, entry); }
 
   static Control* Of(arch::LinkRecord* record) {
-    static_assert(offsetof(Control, record_) + sizeof(arch::LinkRecord) == sizeof(Control));
-    return reinterpret_cast<Control*>(reinterpret_cast<std::byte*>(record + 1) - sizeof(Control));
+    static_assert(offsetof(Control, record_) == 0);
+    return reinterpret_cast<Control*>(record);
   }
 
-  bool is_suspended() const {
-    return state_ == State::kSuspended || state_ == State::kSuspendedInHandler;
-  }
-  bool is_finished() const { return state_ == State::kFinished; }
+  bool is_suspended() const { return arch::Closed(&record_) == 0 || phase_ == Phase::kInHandler; }
+  bool is_finished() const { return phase_ == Phase::kFinished; }
 
   // Runs the generator until it suspends or finishes. Called on the resumer's side.
   //
-  // Returns: the word of its `Suspend`; null once it has finished.
-  [[gnu::always_inline]] void* Resume(void* word) {
+  // Returns: what it hands to `Suspend`; a message without a record once it has finished.
+  [[gnu::always_inline]] arch::Message Resume(uintptr_t word) {
 #if FRINGE_EXCEPTIONS
     ExceptionState* const thread_state = ThreadExceptionState();
-    if (state_ != State::kSuspended || !thread_state->empty()) [[unlikely]] {
+    if ((arch::Closed(&record_) | thread_state->any()) != 0) [[unlikely]] {
       return ResumeUnusual(word);
     }
-    word = Switch(word);
-    if (!thread_state->empty()) [[unlikely]] {
-      SetAside(thread_state);
+    const arch::Message message = Switch(word);
+    if (thread_state->any() != 0) [[unlikely]] {
+      return SetAside(message, thread_state);
     }
-    return word;
+    return message;
 #else
-    if (state_ != State::kSuspended) [[unlikely]] {
+    if (arch::Closed(&record_) != 0) [[unlikely]] {
       return ResumeUnusual(word);
     }
     return Switch(word);
 #endif
   }
 
-  // Runs something that does not suspend, once and to its end, with the exception state of its caller.
-  void Call(void* word) {
-    Switch(word);
-    state_ = State::kFinished;
-  }
+  // Runs something that does not suspend, once and to its end, with the exception state of its
+  // caller.
+  void Call(uintptr_t word) { Switch(word); }
 
-  // Goes back to the resumer until the next resume. Called on the generator's side.
+  // Hands `word` to the resumer and waits for the next resume. Called on the generator's side.
   //
   // Returns: the word of that resume.
-  [[gnu::always_inline]] void* Suspend(void* word) {
-    // Unsigned: an address above this object wraps around and is too far away as well.
-    if (static_cast<size_t>(reinterpret_cast<std::byte*>(this) - arch::StackPointer()) >
-        size_bytes_) [[unlikely]] {
+  [[gnu::always_inline]] uintptr_t Suspend(uintptr_t word) {
+    if (arch::StackBytesBelow(this) > size_bytes_) [[unlikely]] {
       fringe_fatal("a generator suspends only from its own body, on its own stack, while it runs.");
     }
     watch_.BeforeSuspend();
-    word = arch::Suspend(word, &record_);
+    const arch::Message message = arch::Suspend(word, &record_);
     watch_.AfterSuspend();
-    if (word == nullptr) [[unlikely]] {
+    if (message.record == nullptr) [[unlikely]] {
       Unwind();
     }
-    return word;
+    return message.word;
   }
 
   // Begins the generator's side: called once, first, by its entry.
@@ -153,18 +140,15 @@ class alignas(arch::LinkRecord) Control {
   // Ends the generator's side: nothing on its stack is used any more.
   [[noreturn]] void Finish() {
     watch_.BeforeFinish();
-    arch::Suspend(nullptr, &record_);
-    __builtin_unreachable();
+    arch::Finish(&record_);
   }
 
   // Unwinds the generator if it is unfinished. Called on the resumer's side.
   void Cancel() {
-    if (state_ == State::kFinished) return;
-    if (state_ == State::kRunning) {
-      fringe_fatal("a generator is not destroyed from inside itself.");
-    }
+    if (is_finished()) return;
+    if (!is_suspended()) fringe_fatal("a generator is not destroyed from inside itself.");
     for (int i = 0; i < kMaximumUnwinds; ++i) {
-      if (Resume(nullptr) == nullptr) {
+      if (ResumeUnusual(0, /*cancels=*/true).record == nullptr) {
         Finished();
         return;
       }
@@ -173,14 +157,14 @@ class alignas(arch::LinkRecord) Control {
         "a catch (...) in a generator that is being destroyed must rethrow, not suspend again.");
   }
 
-  // Called on the resumer's side when `Resume` has returned null: rethrows what has left the body.
-  void Finished() {
-    state_ = State::kFinished;
+  // Called on the resumer's side when `Resume` has returned no record: rethrows what has left the
+  // body.
+  [[gnu::noinline]] void Finished() {
+    phase_ = Phase::kFinished;
+    arch::Close(&record_);
 #if FRINGE_EXCEPTIONS
     if (exception_ != nullptr) [[unlikely]] {
-      std::exception_ptr exception = std::move(exception_);
-      exception_ = nullptr;
-      std::rethrow_exception(std::move(exception));
+      std::rethrow_exception(std::exchange(exception_, nullptr));
     }
 #endif
   }
@@ -194,35 +178,43 @@ class alignas(arch::LinkRecord) Control {
   // How often `Cancel` throws into a generator that goes on.
   static constexpr int kMaximumUnwinds = 16;
 
-  [[gnu::always_inline]] void* Switch(void* word) {
-    state_ = State::kRunning;
+  // Why the record is closed.
+  enum class Phase : uint32_t {
+    kUsual,      // it is open; or the generator runs, or waits for one that it has resumed
+    kInHandler,  // suspended, with an exception state to be restored
+    kFinished,
+  };
+
+  [[gnu::always_inline]] arch::Message Switch(uintptr_t word, bool cancels = false) {
     watch_.BeforeResume();
-    word = arch::Resume(word, &record_);
+    const arch::Message message = cancels ? arch::Cancel(&record_) : arch::Resume(word, &record_);
     watch_.AfterResume();
-    state_ = State::kSuspended;
-    return word;
+    return message;
   }
 
-  // `Resume` off the fast path.
-  [[gnu::noinline, gnu::cold]] void* ResumeUnusual(void* word) {
-    if (state_ == State::kFinished) return nullptr;
-    if (state_ == State::kRunning) {
-      fringe_fatal("a generator is not resumed while it runs, neither by itself nor by what it resumes.");
+  // `Resume` off the fast path, or with the word of the end.
+  [[gnu::noinline]] arch::Message ResumeUnusual(uintptr_t word, bool cancels = false) {
+    if (is_finished()) return {0, nullptr};
+    if (!is_suspended()) {
+      fringe_fatal(
+          "a generator is not resumed while it runs, neither by itself nor by what it resumes.");
     }
 #if FRINGE_EXCEPTIONS
     ExceptionState* const thread_state = InitThreadExceptionState();
     const ExceptionState resumer_state = *thread_state;
-    *thread_state = exception_state_;
-    exception_state_ = {};
-    word = Switch(word);
-    if (!thread_state->empty()) SetAside(thread_state);
+    *thread_state = std::exchange(exception_state_, {});
+    phase_ = Phase::kUsual;
+    arch::Message message = Switch(word, cancels);
+    if (thread_state->any() != 0) message = SetAside(message, thread_state);
     *thread_state = resumer_state;
+    return message;
+#else
+    return Switch(word, cancels);
 #endif
-    return word;
   }
 
   // What `Suspend` does in a generator that is being destroyed.
-  [[noreturn, gnu::noinline, gnu::cold]] void Unwind() {
+  [[noreturn, gnu::noinline]] void Unwind() {
 #if FRINGE_EXCEPTIONS
     throw ForcedUnwind{this};
 #else
@@ -234,19 +226,25 @@ class alignas(arch::LinkRecord) Control {
 
 #if FRINGE_EXCEPTIONS
   // Takes the exception state of a generator that has suspended in a handler out of the thread.
-  [[gnu::noinline, gnu::cold]] void SetAside(ExceptionState* thread_state) {
-    exception_state_ = *thread_state;
-    *thread_state = {};
-    state_ = State::kSuspendedInHandler;
+  //
+  // Returns: `message`, so that the fast path need not keep it across the call.
+  [[gnu::noinline]] arch::Message SetAside(arch::Message message, ExceptionState* thread_state) {
+    exception_state_ = std::exchange(*thread_state, {});
+    phase_ = Phase::kInHandler;
+    arch::Close(&record_);
+    return message;
   }
 
-  ExceptionState exception_state_;  // while suspended in a handler
+#endif
+
+  arch::LinkRecord record_;
+  const size_t size_bytes_;  // from limit up to this object
+  Phase phase_ = Phase::kUsual;
+#if FRINGE_EXCEPTIONS
+  ExceptionState exception_state_;  // in `kInHandler`
   std::exception_ptr exception_;    // what has left the body, until `Finished`
 #endif
-  State state_ = State::kSuspended;
-  const size_t size_bytes_;  // from limit up to this object
   [[no_unique_address]] Watch watch_;
-  arch::LinkRecord record_;
 };
 
 }  // namespace FRINGE_ABI

@@ -14,8 +14,7 @@ constinit fringe::internal::ExceptionState unset = {nullptr, 1};
 }  // namespace
 
 // The declaration gave it C linkage.
-thread_local constinit fringe::internal::ExceptionState* fringe_thread_exception_state =
-    &unset;
+thread_local constinit fringe::internal::ExceptionState* fringe_thread_exception_state = &unset;
 
 namespace fringe::internal {
 

@@ -5,9 +5,9 @@
 
 // Ends the program because a rule was broken; `sentence` names the rule and ends in a full stop.
 //
-// On hosted systems fringe defines it: it writes "fringe: " and the sentence as one line to standard
-// error and calls `abort`. Freestanding programs define it themselves. It runs on whichever stack
-// broke the rule, which may be small.
+// On hosted systems fringe defines it: it writes "fringe: " and the sentence as one line to
+// standard error and calls `abort`. Freestanding programs define it themselves. It runs on
+// whichever stack broke the rule, which may be small.
 extern "C" [[noreturn]] void fringe_fatal(const char* sentence);
 
 #endif  // FRINGE_FATAL_H_

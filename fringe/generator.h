@@ -9,9 +9,10 @@
 #ifndef FRINGE_GENERATOR_H_
 #define FRINGE_GENERATOR_H_
 
-#include <algorithm>
+#include <bit>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <new>
@@ -56,29 +57,54 @@ struct ResultOf {
   using type = std::optional<T>;
 };
 template <typename T>
-  requires std::is_reference_v<T>
+requires std::is_reference_v<T>
 struct ResultOf<T> {
   using type = std::remove_reference_t<T>*;
 };
 template <typename T>
-  requires std::is_void_v<T>
+requires std::is_void_v<T>
 struct ResultOf<T> {
   using type = bool;
 };
 template <typename T>
 using Result = typename ResultOf<T>::type;
 
-// A value crosses a switch as its address: it stays in the frame of the side that hands it over, and
-// the other side moves it out before anything else happens.
+// Whether a `T` crosses a switch in a register. Other values cross as their address: they stay in
+// the frame of the side that hands them over, and the other side moves them out before anything
+// else happens.
 template <typename T>
-void* ToWord(T& value) {
-  return const_cast<void*>(static_cast<const volatile void*>(std::addressof(value)));
-}
+inline constexpr bool kInRegister = false;
+template <typename T>
+requires(
+    std::is_object_v<T>&& std::is_trivially_copyable_v<T>) inline constexpr bool kInRegister<T> =
+    sizeof(T) <= sizeof(uintptr_t);
 
 template <typename T>
-T FromWord(void* word) {
-  if constexpr (!std::is_void_v<T>) {
-    return static_cast<T&&>(*static_cast<std::remove_reference_t<T>*>(word));
+struct BytesOf {
+  std::byte bytes[sizeof(T)];
+};
+
+template <typename T>
+uintptr_t ToWord(std::remove_reference_t<T>& value) {
+  if constexpr (kInRegister<T>) {
+    const auto bytes = std::bit_cast<BytesOf<T>>(value);
+    uintptr_t word = 0;
+    __builtin_memcpy(&word, &bytes, sizeof(bytes));
+    return word;
+  } else {
+    return reinterpret_cast<uintptr_t>(std::addressof(value));
+  }
+}
+
+// Returns: a `T` that is moved from what `word` stands for, or a reference to it.
+template <typename T>
+T FromWord([[maybe_unused]] uintptr_t word) {
+  if constexpr (kInRegister<T>) {
+    BytesOf<T> bytes;
+    __builtin_memcpy(&bytes, &word, sizeof(bytes));
+    return std::bit_cast<T>(bytes);
+  } else if constexpr (!std::is_void_v<T>) {
+    return static_cast<T&&>(*reinterpret_cast<std::remove_reference_t<T>*>(word));
   }
 }
 
@@ -95,24 +121,21 @@ class Generator;
 template <typename Output, typename Input = void>
 class Yielder : private internal::Control {
  public:
-  // Hands `output` to the resumer and suspends until the next resume. To be called from any depth of
-  // calls below the body, but not from inside `OnStack`, which is another stack.
+  // Hands `output` to the resumer and suspends until the next resume. To be called from any depth
+  // of calls below the body, but not from inside `OnStack`, which is another stack.
   //
   // Returns: the argument of that `Resume`.
   // Errors: fatal where the generator is not the one that runs. In a generator that is being
   //   destroyed it throws what only `catch (...)` can catch, and that must rethrow.
   // Cost: one switch, a comparison and the move of `output` by the resumer.
-  Input Suspend(internal::Parameter<Output> output)
-    requires(!std::is_void_v<Output>)
-  {
-    return internal::FromWord<Input>(Control::Suspend(internal::ToWord(output)));
+  [[gnu::always_inline]] Input Suspend(internal::Parameter<Output> output) requires(
+      !std::is_void_v<Output>) {
+    return internal::FromWord<Input>(Control::Suspend(internal::ToWord<Output>(output)));
   }
 
   // The same where there is nothing to hand over.
-  Input Suspend()
-    requires std::is_void_v<Output>
-  {
-    return internal::FromWord<Input>(Control::Suspend(this));
+  [[gnu::always_inline]] Input Suspend() requires std::is_void_v<Output> {
+    return internal::FromWord<Input>(Control::Suspend(0));
   }
 
  private:
@@ -126,7 +149,8 @@ class Yielder : private internal::Control {
 //
 // `Output` and `Input` may be any type that can be moved, references, or void. The body is called
 // `body(yielder, input)`, or `body(yielder)` where `Input` is void, with `yielder` a
-// `Yielder<Output, Input>&`, at the first `Resume`. An exception that leaves the body leaves `Resume`.
+// `Yielder<Output, Input>&`, at the first `Resume`. An exception that leaves the body leaves
+// `Resume`.
 //
 // May be moved while suspended. A generator that is destroyed before its end is unwound: every
 // destructor in its frames runs. Where exceptions are off this cannot be, and is fatal.
@@ -151,13 +175,13 @@ class Generator {
   //   `kStackAlignment`.
   // Cost: moves of `body`, and a few stores at the base of the stack.
   template <typename F>
-    requires GuardedStack<StackT> && kIsBody<F>
-  Generator(StackT stack, F body) : Generator(Unchecked(), std::move(stack), std::move(body)) {}
+  requires GuardedStack<StackT> && kIsBody<F> Generator(StackT stack, F body)
+      : Generator(Unchecked(), std::move(stack), std::move(body)) {}
 
   // The same on a stack whose overflow is not certain to fault. Whoever calls it answers for the
   // stack's being large enough: an overflow corrupts memory, and an exception takes some KiB.
   template <typename F>
-    requires kIsBody<F>
+  requires kIsBody<F>
   static Generator Unguarded(StackT stack, F body) {
     return Generator(Unchecked(), std::move(stack), std::move(body));
   }
@@ -167,9 +191,8 @@ class Generator {
   //
   // Errors: fatal where there is no such stack; whoever must go on takes the first form.
   template <typename F>
-    requires std::same_as<StackT, DefaultStack> && kIsBody<F> &&
-             (!std::same_as<std::remove_cvref_t<F>, Generator>)
-  explicit Generator(F body)
+  requires std::same_as<StackT, DefaultStack> && kIsBody<F> &&
+      (!std::same_as<std::remove_cvref_t<F>, Generator>)explicit Generator(F body)
       : Generator(Unchecked(), CreateDefaultStack(), std::move(body)) {}
 #endif
 
@@ -189,8 +212,8 @@ class Generator {
   // running.
   //
   // Errors: fatal where the body goes on suspending, where this is the generator that runs, and
-  //   where exceptions are off and the body has begun. Another exception that leaves the body ends in
-  //   `std::terminate`, as from any destructor.
+  //   where exceptions are off and the body has begun. Another exception that leaves the body ends
+  //   in `std::terminate`, as from any destructor.
   ~Generator() { Destroy(); }
 
   // Runs the body until it suspends or ends.
@@ -200,17 +223,14 @@ class Generator {
   // Errors: what leaves the body is thrown, and the generator is then unavailable. Fatal while the
   //   generator is running, and where it was moved from.
   // Cost: one switch, two comparisons, and a move of the value.
-  internal::Result<Output> Resume(internal::Parameter<Input> input)
-    requires(!std::is_void_v<Input>)
-  {
-    return ToResult(ResumeToWord(yielder(), internal::ToWord(input)));
+  [[gnu::always_inline]] internal::Result<Output> Resume(internal::Parameter<Input> input) requires(
+      !std::is_void_v<Input>) {
+    return ToResult(ResumeWith(internal::ToWord<Input>(input), yielder()));
   }
 
   // The same where there is nothing to hand over.
-  internal::Result<Output> Resume()
-    requires std::is_void_v<Input>
-  {
-    return ToResult(ResumeToWord(yielder(), this));
+  [[gnu::always_inline]] internal::Result<Output> Resume() requires std::is_void_v<Input> {
+    return ToResult(ResumeWith(0, yielder()));
   }
 
   State state() const {
@@ -236,52 +256,49 @@ class Generator {
     return std::move(stack_);
   }
 
-  // An input iterator over what the body suspends with. Its element lies in the suspended body:
-  // it is there until the iterator is incremented or the generator resumed, and may be moved from.
+  // An input iterator over what the body suspends with. Its element lies in the suspended body: it
+  // is there until the iterator is incremented or the generator resumed, and may be moved from.
+  // Small trivial values are given by value instead.
   class iterator {
    public:
     using iterator_concept = std::input_iterator_tag;
     using value_type = std::remove_cvref_t<Output>;
     using difference_type = std::ptrdiff_t;
+    using reference = std::conditional_t<internal::kInRegister<Output>, Output, Output&&>;
 
-    decltype(auto) operator*() const {
-      return static_cast<Output&&>(*static_cast<std::remove_reference_t<Output>*>(word_));
-    }
+    reference operator*() const { return internal::FromWord<reference>(message_.word); }
     iterator& operator++() {
-      word_ = ResumeToWord(yielder_, this);
+      message_ = ResumeWith(0, yielder_);
       return *this;
     }
     void operator++(int) { ++*this; }
     friend bool operator==(const iterator& i, std::default_sentinel_t) {
-      return i.word_ == nullptr;
+      return i.message_.record == nullptr;
     }
 
    private:
     friend Generator;
-    iterator(Yielder<Output, Input>* yielder, void* word) : yielder_(yielder), word_(word) {}
+    explicit iterator(Yielder<Output, Input>* yielder)
+        : yielder_(yielder), message_(ResumeWith(0, yielder)) {}
 
     Yielder<Output, Input>* yielder_;
-    void* word_;
+    arch::Message message_;
   };
 
   // Resumes the body and iterates over what it suspends with from there on.
-  iterator begin()
-    requires(std::is_void_v<Input> && !std::is_void_v<Output>)
-  {
-    return iterator(yielder(), ResumeToWord(yielder(), this));
+  iterator begin() requires(std::is_void_v<Input> && !std::is_void_v<Output>) {
+    return iterator(yielder());
   }
 
-  std::default_sentinel_t end() const
-    requires(std::is_void_v<Input> && !std::is_void_v<Output>)
-  {
+  std::default_sentinel_t end() const requires(std::is_void_v<Input> && !std::is_void_v<Output>) {
     return {};
   }
 
   // A generator that has a name takes part in a pipeline by reference: `gen | std::views::take(3)`
   // leaves the rest in `gen`. One that has none moves into the pipeline.
   template <typename Adaptor>
-    requires(std::is_void_v<Input> && !std::is_void_v<Output>)
-  friend auto operator|(Generator& generator, Adaptor&& adaptor) {
+  requires(std::is_void_v<Input> && !std::is_void_v<Output>) friend auto operator|(
+      Generator& generator, Adaptor&& adaptor) {
     return std::ranges::ref_view<Generator>(generator) | std::forward<Adaptor>(adaptor);
   }
 
@@ -301,18 +318,20 @@ class Generator {
 
   // What runs first on the stack.
   template <typename F>
-  [[noreturn]] static void Entry(void* word, arch::LinkRecord* record) {
-    auto* const yielder = static_cast<Yielder<Output, Input>*>(internal::Control::Of(record));
+  [[noreturn]] static void Entry(uintptr_t word, arch::LinkRecord* record,
+                                 arch::LinkRecord* cancelled_record) {
+    auto* const yielder = static_cast<Yielder<Output, Input>*>(
+        internal::Control::Of(record != nullptr ? record : cancelled_record));
     yielder->AtStart();
     F* const body = std::launder(reinterpret_cast<F*>(internal::Control::BodyPlace(
         reinterpret_cast<std::byte*>(yielder), sizeof(F), alignof(F))));
-    if (word != nullptr) Run(*body, *yielder, word);
+    if (record != nullptr) Run(*body, *yielder, word);
     std::destroy_at(body);
     yielder->Finish();
   }
 
   template <typename F>
-  static void Run(F& body, Yielder<Output, Input>& yielder, [[maybe_unused]] void* word) {
+  static void Run(F& body, Yielder<Output, Input>& yielder, [[maybe_unused]] uintptr_t word) {
 #if FRINGE_EXCEPTIONS
     try {
 #endif
@@ -331,25 +350,28 @@ class Generator {
 #endif
   }
 
-  // Returns: null at the end.
-  static void* ResumeToWord(Yielder<Output, Input>* yielder, void* word) {
-    word = yielder->Control::Resume(word);
-    if (word == nullptr) [[unlikely]] {
+  [[gnu::always_inline]] static arch::Message ResumeWith(uintptr_t word,
+                                                         Yielder<Output, Input>* yielder) {
+    const arch::Message message = yielder->Control::Resume(word);
+    if (message.record == nullptr) [[unlikely]] {
       yielder->Finished();
     }
-    return word;
+    return message;
   }
 
-  static internal::Result<Output> ToResult(void* word) {
+  [[gnu::always_inline]] static internal::Result<Output> ToResult(arch::Message message) {
     if constexpr (std::is_void_v<Output>) {
-      return word != nullptr;
+      return message.record != nullptr;
     } else if constexpr (std::is_reference_v<Output>) {
-      return static_cast<std::remove_reference_t<Output>*>(word);
+      return message.record == nullptr
+                 ? nullptr
+                 : reinterpret_cast<std::remove_reference_t<Output>*>(message.word);
+    } else if (message.record == nullptr) [[unlikely]] {
+      return std::nullopt;
+    } else if constexpr (internal::kInRegister<Output>) {
+      return internal::FromWord<Output>(message.word);
     } else {
-      if (word == nullptr) [[unlikely]] {
-        return std::nullopt;
-      }
-      return std::optional<Output>(std::in_place, std::move(*static_cast<Output*>(word)));
+      return std::optional<Output>(std::in_place, internal::FromWord<Output&&>(message.word));
     }
   }
 

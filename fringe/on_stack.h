@@ -6,7 +6,9 @@
 #ifndef FRINGE_ON_STACK_H_
 #define FRINGE_ON_STACK_H_
 
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <new>
@@ -36,7 +38,7 @@ class Call {
     std::byte* const place = Control::Place(limit, base, 0, 1);
     auto* const control = new (place) Control(limit, base);
     control->Start(Control::AlignDown(place, kStackAlignment), &Entry);
-    control->Call(this);
+    control->Call(reinterpret_cast<uintptr_t>(this));
     std::destroy_at(control);
 #if FRINGE_EXCEPTIONS
     if (exception_ != nullptr) std::rethrow_exception(std::move(exception_));
@@ -55,10 +57,10 @@ class Call {
       std::conditional_t<std::is_reference_v<Return>, std::remove_reference_t<Return>*,
                          std::optional<std::remove_cv_t<Return>>>>;
 
-  [[noreturn]] static void Entry(void* word, arch::LinkRecord* record) {
+  [[noreturn]] static void Entry(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
     Control* const control = Control::Of(record);
     control->AtStart();
-    static_cast<internal::Call<F>*>(word)->Invoke();
+    reinterpret_cast<internal::Call<F>*>(word)->Invoke();
     control->Finish();
   }
 
@@ -104,8 +106,8 @@ inline namespace FRINGE_ABI {
 //   `kStackAlignment`.
 // Cost: two switches.
 template <typename StackT, std::invocable F>
-  requires Stack<std::remove_cvref_t<StackT>>
-std::invoke_result_t<F> OnStack(StackT&& stack, F&& function) {
+requires Stack<std::remove_cvref_t<StackT>> std::invoke_result_t<F> OnStack(StackT&& stack,
+                                                                            F&& function) {
   return internal::Call<F>(std::forward<F>(function)).RunOn(stack.limit(), stack.base());
 }
 

@@ -22,12 +22,12 @@
 namespace fringe::internal {
 inline namespace FRINGE_ABI {
 
-
-// One generator's stack, as the tools see it. Created before its first resume and destroyed after it
-// has finished or was given up.
+// One generator's stack, as the tools see it. Created before its first resume and destroyed after
+// it has finished or was given up.
 //
-// The switch to the generator lies between `BeforeResume` (on the resumer's side) and `AfterSuspend`
-// (on the generator's), the switch back between `BeforeSuspend` or `BeforeFinish` and `AfterResume`.
+// The switch to the generator lies between `BeforeResume` (on the resumer's side) and
+// `AfterSuspend` (on the generator's), the switch back between `BeforeSuspend` or `BeforeFinish`
+// and `AfterResume`.
 class Watch {
  public:
   Watch([[maybe_unused]] std::byte* limit, [[maybe_unused]] std::byte* base) {

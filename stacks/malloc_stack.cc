@@ -16,7 +16,8 @@ absl::StatusOr<MallocStack> MallocStack::Create(size_t size_bytes) {
         absl::StrCat("aligned_alloc of a stack of ", size_bytes, " bytes: the size does not fit"));
   }
   if (size_bytes == 0) size_bytes = 1;
-  const size_t rounded_bytes = (size_bytes + kStackAlignment - 1) / kStackAlignment * kStackAlignment;
+  const size_t rounded_bytes =
+      (size_bytes + kStackAlignment - 1) / kStackAlignment * kStackAlignment;
   errno = ENOMEM;  // the C standard asks for no errno
   void* memory = std::aligned_alloc(kStackAlignment, rounded_bytes);
   if (memory == nullptr) {

@@ -2,7 +2,8 @@
 //
 //   absl::StatusOr<fringe::MallocStack> stack = fringe::MallocStack::Create(16 << 10);
 //   if (!stack.ok()) return stack.status();
-//   auto gen = fringe::Generator<int, void, fringe::MallocStack>::Unguarded(*std::move(stack), body);
+//   auto gen = fringe::Generator<int, void, fringe::MallocStack>::Unguarded(*std::move(stack),
+//   body);
 
 #ifndef FRINGE_STACKS_MALLOC_STACK_H_
 #define FRINGE_STACKS_MALLOC_STACK_H_

@@ -15,14 +15,14 @@
 
 namespace fringe {
 
-// Owns an anonymous mapping whose lowest part is the guard. Pages are zero and take memory when they
-// are first touched.
+// Owns an anonymous mapping whose lowest part is the guard. Pages are zero and take memory when
+// they are first touched.
 class OsStack {
  public:
   // Maps a new stack with a guard below it.
   //
-  // `size_bytes` counts usable bytes only: the guard is extra. It is rounded up to whole pages, and 0
-  // means one page.
+  // `size_bytes` counts usable bytes only: the guard is extra. It is rounded up to whole pages, and
+  // 0 means one page.
   //
   // Returns: a stack whose `base()` is aligned to `kStackAlignment`.
   // Errors: kResourceExhausted if the system gives no mapping; kInvalidArgument if the rounded size

@@ -16,8 +16,8 @@
 
 namespace fringe {
 
-// Borrows a range of memory, which must outlive it. Not guarded: an overflow runs into whatever lies
-// below the range.
+// Borrows a range of memory, which must outlive it. Not guarded: an overflow runs into whatever
+// lies below the range.
 class SpanStack {
  public:
   // Takes the largest part of `memory` whose ends are multiples of `kStackAlignment`.

@@ -30,8 +30,10 @@ using arch::kStackAlignment;
 
 template <typename S>
 concept Stack = std::movable<S> && requires(const S& stack) {
-  { stack.base() } noexcept -> std::same_as<std::byte*>;
-  { stack.limit() } noexcept -> std::same_as<std::byte*>;
+  { stack.base() }
+  noexcept->std::same_as<std::byte*>;
+  { stack.limit() }
+  noexcept->std::same_as<std::byte*>;
 };
 
 // Specialise it to `true` to promise that an overflow of `S` is certain to fault rather than to

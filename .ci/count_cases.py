@@ -1,0 +1,79 @@
+"""Counts the test cases of one Bazel run.
+
+    count_cases.py EVENTS
+
+EVENTS is what Bazel wrote for `--build_event_json_file`. Prints three numbers: cases passed, failed
+and skipped. A GoogleTest binary counts by its cases; so does any other test whose last line of
+output reads `N passed, N failed, N skipped`. What remains is one case a test, and a target that does
+not build is one that failed.
+"""
+
+import json
+import re
+import sys
+import urllib.parse
+import urllib.request
+import xml.etree.ElementTree
+
+SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+
+
+def read(uri):
+    path = urllib.request.url2pathname(urllib.parse.urlparse(uri).path)
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def count_googletest(text):
+    """Returns (passed, failed, skipped), or None where this is not GoogleTest's own XML."""
+    try:
+        root = xml.etree.ElementTree.fromstring(text)
+    except xml.etree.ElementTree.ParseError:
+        return None
+    cases = [case for case in root.iter("testcase") if case.get("result")]
+    if not cases:
+        return None
+    run = [case for case in cases if case.get("status") == "run"]
+    failed = sum(case.find("failure") is not None for case in run)
+    skipped = sum(case.get("result") == "skipped" for case in run if case.find("failure") is None)
+    return len(run) - failed - skipped, failed, skipped
+
+
+def count_summary(text):
+    """Returns what a test said of itself in its last line, or None."""
+    lines = text.strip().splitlines()
+    match = SUMMARY.match(lines[-1].strip()) if lines else None
+    return tuple(map(int, match.groups())) if match else None
+
+
+def count_attempt(result):
+    outputs = {output["name"]: output.get("uri", "") for output in result.get("testActionOutput", [])}
+    passed = result.get("status") in ("PASSED", "FLAKY")
+    counts = count_googletest(read(outputs.get("test.xml", "")))
+    counts = counts or count_summary(read(outputs.get("test.log", "")))
+    counts = counts or ((1, 0, 0) if passed else (0, 1, 0))
+    if not passed and counts[1] == 0:  # Every case was well, and then the test was not.
+        counts = (counts[0], 1, counts[2])
+    return counts
+
+
+def main():
+    attempts = {}
+    with open(sys.argv[1], encoding="utf-8") as events:
+        for line in events:
+            event = json.loads(line)
+            test = event["id"].get("testResult")
+            target = event["id"].get("targetCompleted")
+            if test and "testResult" in event:
+                # The last attempt is the one that stands.
+                which = (test["label"], test.get("run"), test.get("shard"))
+                attempts[which] = count_attempt(event["testResult"])
+            elif target and not event.get("completed", {}).get("success"):
+                attempts[(target["label"], None, None)] = (0, 1, 0)
+    print(*(sum(column) for column in zip((0, 0, 0), *attempts.values())))
+
+
+main()
