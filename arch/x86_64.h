@@ -27,7 +27,7 @@
 //
 //   record + 64  ..........     record + 64  ..........       record + 64  ..........
 //   record + 56  0              record + 56  its rbx          record + 56  stale
-//   record + 48  sp             record + 48  its rsp          record + 48  stale
+//   record + 48  sp - 8         record + 48  its rsp          record + 48  stale
 //   record + 40  entry          record + 40  its resume addr  record + 40  stale
 //   record + 32  record         record + 32  its rbp          record + 32  stale
 //   record + 24  unset          record + 24  stale            record + 24  resumer's rbx
@@ -35,24 +35,26 @@
 //   record +  8  unset          record +  8  stale            record +  8  resumer's resume addr
 //   record +  0  unset          record +  0  stale            record +  0  resumer's rbp
 //   ..... owner's data .....    ..... owner's data .....      ..... owner's data .....
-//   sp           trampoline     frame of entry                frame of entry
+//   sp -  8      trampoline     sp -  8      trampoline       sp -  8      trampoline
 //                               ... frames ...                ... frames ...
 //                               its rsp                       rsp
 //
-// The word at `sp` is the return address of `entry`, and `rbp` is `record` when it begins. So a
+// The word at `sp - 8` is the return address of `entry`, and `rbp` is `record` when it begins. So a
 // walker of frame pointers that leaves `entry` finds the record as the next frame record, and from
-// there the frame that resumed the generator.
+// there the frame that resumed the generator. Nobody calls the trampoline: were it to call `entry`,
+// the processor would predict a return that never comes. The word at `record + 16` is also what
+// `Closed` tells by; `Close` sets it to `record`.
 //
 // 4. Unwinding
 //
 // What the compiler says of a frame holds at every instruction of the switch up to the one that
 // changes `rsp`. From the last save to the jump the asm has rules of its own: the side that is left
 // is described by the link record, whose address is in `rsi` (in `rdx`, where the switch says the
-// end). `entry` returns, as far as an unwinder
-// can tell, into `fringe_x86_64_trampoline`, whose rules say the same with the record's address in
-// `rbp`. In both, the CFA is the stack pointer that the compiler believes in at the resume address.
-// An unwinder looks up the address before a return address: a `nop` stands in front of each resume
-// address and of the trampoline, so that this address belongs to the same function.
+// end). `entry` returns, as far as an unwinder can tell, into `fringe_x86_64_trampoline`, whose
+// rules say the same with the record's address in `rbp`. In both, the CFA is the stack pointer that
+// the compiler believes in at the resume address. An unwinder looks up the address before a return
+// address: a `nop` stands in front of each resume address and of the trampoline, so that this
+// address belongs to the same function.
 //
 // 5. Registers
 //
@@ -145,130 +147,145 @@ inline void Close(LinkRecord* record) { record->resumer.rsp = record; }
   return distance;
 }
 
-// The registers that a switch clobbers, a class a line.
+// What a switch clobbers, a class of registers at a time.
+// clang-format off
 #if defined(__APX_F__) || defined(__APX_EGPR__)
-#define FRINGE_X86_64_APX                                                                    \
-  "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", \
-      "r29", "r30", "r31",
+#define FRINGE_X86_64_APX                                                     \
+  "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23",                     \
+  "r24", "r25", "r26", "r27", "r28", "r29", "r30", "r31",
 #else
 #define FRINGE_X86_64_APX
 #endif
+#if defined(__SSE__)
+#define FRINGE_X86_64_SSE                                                     \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",             \
+  "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
+#else
+#define FRINGE_X86_64_SSE
+#endif
 #if defined(__AVX512F__)
-#define FRINGE_X86_64_AVX512                                                                    \
-  "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",     \
-      "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", \
-      "k6", "k7",
+#define FRINGE_X86_64_AVX512                                                  \
+  "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23",     \
+  "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31",     \
+  "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
 #else
 #define FRINGE_X86_64_AVX512
 #endif
 // GCC has no names for the tiles: it never keeps a value in one across a statement.
 #if defined(__AMX_TILE__) && defined(__clang__)
-#define FRINGE_X86_64_AMX "tmm0", "tmm1", "tmm2", "tmm3", "tmm4", "tmm5", "tmm6", "tmm7",
+#define FRINGE_X86_64_AMX                                                     \
+  "tmm0", "tmm1", "tmm2", "tmm3", "tmm4", "tmm5", "tmm6", "tmm7",
 #else
 #define FRINGE_X86_64_AMX
 #endif
-#if defined(__SSE__)
-#define FRINGE_X86_64_SSE                                                                  \
-  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
-      "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
-#else
-#define FRINGE_X86_64_SSE
-#endif
-#if defined(__MMX__)
-#define FRINGE_X86_64_MMX "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
-#else
-#define FRINGE_X86_64_MMX
-#endif
 #if defined(__80387__) || defined(__SSE__)
-#define FRINGE_X86_64_X87 "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
+#define FRINGE_X86_64_X87                                                     \
+  "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
 #else
 #define FRINGE_X86_64_X87
 #endif
-#define FRINGE_X86_64_CLOBBERS                                                                     \
-  "rax", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",                              \
-      FRINGE_X86_64_APX FRINGE_X86_64_SSE FRINGE_X86_64_AVX512 FRINGE_X86_64_AMX FRINGE_X86_64_X87 \
-          FRINGE_X86_64_MMX "cc",                                                                  \
-      "memory"
+#if defined(__MMX__)
+#define FRINGE_X86_64_MMX                                                     \
+  "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
+#else
+#define FRINGE_X86_64_MMX
+#endif
+// Without rbx, rbp, rsp, which are saved by hand, and rdx, rsi, rdi, which the statements name.
+#define FRINGE_X86_64_CLOBBERS                                                \
+  "rax", "rcx",                                                               \
+  "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",                       \
+  FRINGE_X86_64_APX                                                           \
+  FRINGE_X86_64_SSE                                                           \
+  FRINGE_X86_64_AVX512                                                        \
+  FRINGE_X86_64_AMX                                                           \
+  FRINGE_X86_64_X87                                                           \
+  FRINGE_X86_64_MMX                                                           \
+  "cc", "memory"
 
-// The rules for unwinding between the last save and the jump. `BASE` is the DW_OP_breg of the
-// register that holds the record's address; `RSP`, `RIP`, `RBP` and `RBX` are the offsets in the
-// record of what the side that is left has just saved; all as hexadecimal bytes.
-//   0x0f DW_CFA_def_cfa_expression, length 3: DW_OP_breg BASE RSP, 0x06 DW_OP_deref
-//   0x10 DW_CFA_expression, register, length 2: DW_OP_breg BASE offset
+// The rules for unwinding between the last save and the jump; `breg` is the DW_OP_breg of `base`.
+//   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of rsp, 0x06 DW_OP_deref
+//   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x10 return address, 0x06 rbp, 0x03 rbx
 #if defined(__GCC_HAVE_DWARF2_CFI_ASM)
-#define FRINGE_X86_64_WINDOW(BASE, RSP, RIP, RBP, RBX) \
-  ".cfi_remember_state\n\t"                            \
-  ".cfi_escape 0x0f, 3, " BASE ", " RSP                \
-  ", 0x06\n\t"                                         \
-  ".cfi_escape 0x10, 0x10, 2, " BASE ", " RIP          \
-  "\n\t"                                               \
-  ".cfi_escape 0x10, 0x06, 2, " BASE ", " RBP          \
-  "\n\t"                                               \
-  ".cfi_escape 0x10, 0x03, 2, " BASE ", " RBX "\n\t"
-#define FRINGE_X86_64_WINDOW_END ".cfi_restore_state\n\t"
+#define FRINGE_X86_64_WINDOW                                                  \
+  ".cfi_remember_state\n\t"                                                   \
+  ".cfi_escape 0x0f, 3, %c[breg], %c[left] + %c[rsp], 0x06\n\t"               \
+  ".cfi_escape 0x10, 0x10, 2, %c[breg], %c[left] + %c[rip]\n\t"               \
+  ".cfi_escape 0x10, 0x06, 2, %c[breg], %c[left] + %c[rbp]\n\t"               \
+  ".cfi_escape 0x10, 0x03, 2, %c[breg], %c[left] + %c[rbx]\n\t"
+#define FRINGE_X86_64_WINDOW_END                                              \
+  ".cfi_restore_state\n\t"
 #else
-#define FRINGE_X86_64_WINDOW(BASE, RSP, RIP, RBP, RBX)
+#define FRINGE_X86_64_WINDOW
 #define FRINGE_X86_64_WINDOW_END
 #endif
 
 // Where indirect branches must land on an `endbr64` (-fcf-protection=branch).
 #if defined(__CET__) && (__CET__ & 1)
-#define FRINGE_X86_64_LANDING_PAD "endbr64\n\t"
+#define FRINGE_X86_64_LANDING_PAD                                             \
+  "endbr64\n\t"
 #else
 #define FRINGE_X86_64_LANDING_PAD
 #endif
 
-// Leaves the side whose words are at `FROM` in the record and continues the one at `TO`; `BASE` is
-// the register that holds the record's address. On arrival, at label 0, the registers are those of
-// the other side's asm statement: rdi is the word, rsi the record or null, rsp, rbp and rbx are as
-// that side saved them, and all others are unknown.
-#define FRINGE_X86_64_SWITCH(FROM, TO, BASE, WINDOW)                    \
-  "leaq 0f(%%rip), %%rax\n\t"                                           \
-  "movq %%rbp, " FROM "+0(" BASE                                        \
-  ")\n\t"                                                               \
-  "movq %%rax, " FROM "+8(" BASE                                        \
-  ")\n\t"                                                               \
-  "movq %%rsp, " FROM "+16(" BASE                                       \
-  ")\n\t"                                                               \
-  "movq %%rbx, " FROM "+24(" BASE ")\n\t" WINDOW "movq " TO "+24(" BASE \
-  "), %%rbx\n\t"                                                        \
-  "movq " TO "+0(" BASE                                                 \
-  "), %%rbp\n\t"                                                        \
-  "movq " TO "+16(" BASE                                                \
-  "), %%rsp\n\t"                                                        \
-  "jmpq *" TO "+8(" BASE ")\n\t" FRINGE_X86_64_WINDOW_END               \
-  "nop\n"                                                               \
-  "0:\n\t" FRINGE_X86_64_LANDING_PAD
+// Leaves the side whose words are at `left` in the record at `base`, and continues the one at `next`.
+// On arrival, at label 0, the registers are those of the other side's statement: rdi is the word, rsi
+// the record or null, rsp, rbp and rbx are as that side saved them, and all others are unknown.
+#define FRINGE_X86_64_SWITCH                                                  \
+  "leaq 0f(%%rip), %%rax\n\t"                                                 \
+  "movq %%rbp, %c[left] + %c[rbp](%[base])\n\t"                               \
+  "movq %%rax, %c[left] + %c[rip](%[base])\n\t"                               \
+  "movq %%rsp, %c[left] + %c[rsp](%[base])\n\t"                               \
+  "movq %%rbx, %c[left] + %c[rbx](%[base])\n\t"                               \
+  FRINGE_X86_64_WINDOW                                                        \
+  "movq %c[next] + %c[rbx](%[base]), %%rbx\n\t"                               \
+  "movq %c[next] + %c[rbp](%[base]), %%rbp\n\t"                               \
+  "movq %c[next] + %c[rsp](%[base]), %%rsp\n\t"                               \
+  "jmpq *%c[next] + %c[rip](%[base])\n\t"                                     \
+  FRINGE_X86_64_WINDOW_END                                                    \
+  "nop  # unwinders look up the address before the resume address\n"          \
+  "0:\n\t"                                                                    \
+  FRINGE_X86_64_LANDING_PAD
 
-// Resumer to generator and back, with the record's address in rsi (DW_OP_breg4, 0x74) or in rdx
-// (DW_OP_breg1, 0x71).
-#define FRINGE_X86_64_TO_GENERATOR(BASE, BREG) \
-  FRINGE_X86_64_SWITCH("0", "32", BASE, FRINGE_X86_64_WINDOW(BREG, "0x10", "0x08", "0x00", "0x18"))
-#define FRINGE_X86_64_TO_RESUMER(BASE, BREG) \
-  FRINGE_X86_64_SWITCH("32", "0", BASE, FRINGE_X86_64_WINDOW(BREG, "0x30", "0x28", "0x20", "0x38"))
+#define FRINGE_X86_64_OFFSETS                                                 \
+  [rbp] "i"(offsetof(SavedRegisters, rbp)),                                   \
+  [rip] "i"(offsetof(SavedRegisters, rip)),                                   \
+  [rsp] "i"(offsetof(SavedRegisters, rsp)),                                   \
+  [rbx] "i"(offsetof(SavedRegisters, rbx))
+#define FRINGE_X86_64_TO_GENERATOR                                            \
+  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
+  [next] "i"(offsetof(LinkRecord, generator)),                                \
+  FRINGE_X86_64_OFFSETS
+#define FRINGE_X86_64_TO_RESUMER                                              \
+  [left] "i"(offsetof(LinkRecord, generator)),                                \
+  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
+  FRINGE_X86_64_OFFSETS
+// clang-format on
+
+// The DWARF operations that push a register plus an offset.
+enum : unsigned { kDwOpBregRdx = 0x71, kDwOpBregRsi = 0x74 };
 
 // Runs the generator of `record` until it suspends or finishes, and hands it `word`.
 //
 // Requires: the generator is suspended.
 [[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
   LinkRecord* arrived = record;
-  asm volatile(FRINGE_X86_64_TO_GENERATOR("%%rsi", "0x74")
-               : "+D"(word), "+S"(arrived)
-               :
+  asm volatile(FRINGE_X86_64_SWITCH
+               : "+D"(word), [base] "+S"(arrived)
+               : [breg] "i"(kDwOpBregRsi), FRINGE_X86_64_TO_GENERATOR
                : "rdx", FRINGE_X86_64_CLOBBERS);
   record->resumer.rsp = nullptr;
   return {word, arrived};
 }
 
-// The same with word of the end: the generator's `Suspend` returns a message without a record.
+// The same to say the end: the generator's `Suspend` returns a message without a record.
 [[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
   uintptr_t word = 0;
   LinkRecord* arrived = nullptr;
   LinkRecord* base = record;
-  asm volatile(FRINGE_X86_64_TO_GENERATOR("%%rdx", "0x71")
-               : "+D"(word), "+S"(arrived), "+d"(base)
-               :
+  asm volatile(FRINGE_X86_64_SWITCH
+               : "+D"(word), "+S"(arrived), [base] "+d"(base)
+               : [breg] "i"(kDwOpBregRdx), FRINGE_X86_64_TO_GENERATOR
                : FRINGE_X86_64_CLOBBERS);
   record->resumer.rsp = nullptr;
   return {word, arrived};
@@ -279,9 +296,9 @@ inline void Close(LinkRecord* record) { record->resumer.rsp = record; }
 // Requires: the calling function runs on the stack of `record`.
 // Returns: what the next `Resume` or `Cancel` brings.
 [[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  asm volatile(FRINGE_X86_64_TO_RESUMER("%%rsi", "0x74")
-               : "+D"(word), "+S"(record)
-               :
+  asm volatile(FRINGE_X86_64_SWITCH
+               : "+D"(word), [base] "+S"(record)
+               : [breg] "i"(kDwOpBregRsi), FRINGE_X86_64_TO_RESUMER
                : "rdx", FRINGE_X86_64_CLOBBERS);
   return {word, record};
 }
@@ -292,9 +309,9 @@ inline void Close(LinkRecord* record) { record->resumer.rsp = record; }
 [[noreturn, gnu::always_inline]] inline void Finish(LinkRecord* record) {
   uintptr_t word = 0;
   LinkRecord* arrived = nullptr;
-  asm volatile(FRINGE_X86_64_TO_RESUMER("%%rdx", "0x71")
-               : "+D"(word), "+S"(arrived), "+d"(record)
-               :
+  asm volatile(FRINGE_X86_64_SWITCH
+               : "+D"(word), "+S"(arrived), [base] "+d"(record)
+               : [breg] "i"(kDwOpBregRdx), FRINGE_X86_64_TO_RESUMER
                : FRINGE_X86_64_CLOBBERS);
   __builtin_unreachable();
 }
