@@ -1,0 +1,192 @@
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "examples/run_program.h"
+#include "examples/scratch_folder.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+using testing::UnorderedElementsAre;
+
+std::vector<std::string> Lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+std::vector<std::string> SortedLines(const std::string& text) {
+  std::vector<std::string> lines = Lines(text);
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+class FindTest : public testing::Test {
+ protected:
+  FindTest() {
+    folder_.Write("a.txt");
+    folder_.Write("b/c.txt");
+    folder_.Write("b/d.cc");
+    folder_.Write("b/e/f.txt");
+  }
+
+  const ScratchFolder folder_;
+};
+
+TEST_F(FindTest, ListsEverything) {
+  const Outcome outcome = RunProgram({folder_.path()});
+  EXPECT_EQ(outcome.exit_status, 0);
+  EXPECT_THAT(SortedLines(outcome.standard_output),
+              ElementsAre(folder_.path(), folder_.path("a.txt"), folder_.path("b"),
+                          folder_.path("b/c.txt"), folder_.path("b/d.cc"), folder_.path("b/e"),
+                          folder_.path("b/e/f.txt")));
+  EXPECT_EQ(outcome.standard_error, "");
+}
+
+TEST_F(FindTest, ListsASingleFile) {
+  const Outcome outcome = RunProgram({folder_.path("a.txt")});
+  EXPECT_EQ(outcome.exit_status, 0);
+  EXPECT_EQ(outcome.standard_output, folder_.path("a.txt") + "\n");
+}
+
+TEST_F(FindTest, NameSelectsByTheLastComponent) {
+  const Outcome outcome = RunProgram({folder_.path(), "--name=*.txt"});
+  EXPECT_EQ(outcome.exit_status, 0);
+  EXPECT_THAT(SortedLines(outcome.standard_output),
+              ElementsAre(folder_.path("a.txt"), folder_.path("b/c.txt"),
+                          folder_.path("b/e/f.txt")));
+}
+
+TEST_F(FindTest, StatsCountsTheCallbacksOfAWholeWalk) {
+  const Outcome outcome = RunProgram({folder_.path(), "--stats"});
+  EXPECT_EQ(outcome.standard_error, "find: 7 callbacks\n");
+}
+
+// However much there is, the walk goes as far as the last file that is listed and no further.
+TEST_F(FindTest, LimitStopsWithoutWalkingTheRest) {
+  for (int i = 0; i < 1000; ++i) folder_.Write("many/" + std::to_string(i));
+  const Outcome whole = RunProgram({folder_.path(), "--stats"});
+  EXPECT_EQ(whole.standard_error, "find: 1008 callbacks\n");
+  for (const size_t limit : {1u, 2u, 5u, 900u}) {
+    const Outcome outcome =
+        RunProgram({folder_.path(), "--limit=" + std::to_string(limit), "--stats"});
+    EXPECT_EQ(outcome.exit_status, 0);
+    EXPECT_EQ(Lines(outcome.standard_output).size(), limit);
+    EXPECT_EQ(outcome.standard_error, "find: " + std::to_string(limit) + " callbacks\n");
+  }
+}
+
+TEST_F(FindTest, LimitCountsWhatIsListedNotWhatIsSeen) {
+  const Outcome outcome = RunProgram({folder_.path(), "--name=*.txt", "--limit=2"});
+  EXPECT_EQ(outcome.exit_status, 0);
+  EXPECT_EQ(Lines(outcome.standard_output).size(), 2u);
+}
+
+TEST_F(FindTest, LimitZeroLooksAtNothing) {
+  const Outcome outcome = RunProgram({folder_.path(), "--limit=0", "--stats"});
+  EXPECT_EQ(outcome.exit_status, 0);
+  EXPECT_EQ(outcome.standard_output, "");
+  EXPECT_EQ(outcome.standard_error, "find: 0 callbacks\n");
+}
+
+TEST_F(FindTest, LimitBeyondTheEndEndsThere) {
+  const Outcome outcome = RunProgram({folder_.path(), "--limit=1000"});
+  EXPECT_EQ(outcome.exit_status, 0);
+  EXPECT_EQ(Lines(outcome.standard_output).size(), 7u);
+}
+
+TEST_F(FindTest, PathThatDoesNotExist) {
+  const Outcome outcome = RunProgram({folder_.path("absent")});
+  EXPECT_EQ(outcome.exit_status, 1);
+  EXPECT_EQ(outcome.standard_output, "");
+  EXPECT_EQ(outcome.standard_error,
+            "find: " + folder_.path("absent") + ": No such file or directory\n");
+}
+
+TEST_F(FindTest, SymbolicLinksAreListedAndNotFollowed) {
+  ASSERT_EQ(symlink("..", folder_.path("b/up").c_str()), 0);
+  ASSERT_EQ(symlink("nowhere", folder_.path("b/dangling").c_str()), 0);
+  const Outcome outcome = RunProgram({folder_.path("b")});
+  EXPECT_EQ(outcome.exit_status, 0);
+  EXPECT_EQ(Lines(outcome.standard_output).size(), 7u);
+  EXPECT_EQ(outcome.standard_error, "");
+}
+
+// Makes the superuser's process one that file permissions hold for, as they do for everybody else.
+bool GiveUpOverridingPermissions() {
+  if (geteuid() != 0) return true;
+  return prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE) == 0 &&
+         prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH) == 0;
+}
+
+TEST_F(FindTest, WhatCannotBeReadIsReportedAndPassedOver) {
+  // One folder whose names cannot be read, and one whose names can but nothing else.
+  folder_.Write("b/hidden/file");
+  folder_.Write("b/names_only/file");
+  ASSERT_EQ(chmod(folder_.path("b/hidden").c_str(), 0), 0);
+  ASSERT_EQ(chmod(folder_.path("b/names_only").c_str(), 0400), 0);
+  const Outcome outcome =
+      RunProgram({folder_.path(), "--stats"}, {.prepare = GiveUpOverridingPermissions});
+  ASSERT_EQ(chmod(folder_.path("b/hidden").c_str(), 0700), 0);
+  ASSERT_EQ(chmod(folder_.path("b/names_only").c_str(), 0700), 0);
+  if (outcome.exit_status == kNotPrepared) {
+    GTEST_SKIP() << "runs as root, and the capability to read everything cannot be given up";
+  }
+
+  EXPECT_EQ(outcome.exit_status, 0);
+  EXPECT_THAT(SortedLines(outcome.standard_output),
+              ElementsAre(folder_.path(), folder_.path("a.txt"), folder_.path("b"),
+                          folder_.path("b/c.txt"), folder_.path("b/d.cc"), folder_.path("b/e"),
+                          folder_.path("b/e/f.txt"), folder_.path("b/names_only")));
+  EXPECT_THAT(Lines(outcome.standard_error),
+              UnorderedElementsAre(
+                  "find: 10 callbacks",
+                  "find: " + folder_.path("b/hidden") + ": Permission denied",
+                  "find: " + folder_.path("b/names_only/file") + ": Permission denied"));
+}
+
+TEST_F(FindTest, OutputThatCannotBeWritten) {
+  const Outcome outcome = RunProgram({folder_.path()}, {.prepare = [] {
+                                       return close(STDOUT_FILENO) == 0 || errno == EBADF;
+                                     }});
+  EXPECT_EQ(outcome.exit_status, 1);
+  EXPECT_EQ(outcome.standard_error, "find: standard output cannot be written\n");
+}
+
+TEST_F(FindTest, WrongArguments) {
+  for (const auto& arguments : std::vector<std::vector<std::string>>{{}, {"a", "b"}}) {
+    const Outcome outcome = RunProgram(arguments);
+    EXPECT_EQ(outcome.exit_status, 2);
+    EXPECT_EQ(outcome.standard_output, "");
+    EXPECT_THAT(Lines(outcome.standard_error), ElementsAre(StartsWith("find: ")));
+  }
+  const Outcome outcome = RunProgram({folder_.path(), "--limit=-1"});
+  EXPECT_NE(outcome.exit_status, 0);
+  EXPECT_THAT(outcome.standard_output, IsEmpty());
+  EXPECT_THAT(outcome.standard_error, HasSubstr("limit"));
+}
+
+TEST_F(FindTest, HelpNamesTheFlags) {
+  const Outcome outcome = RunProgram({"--help"});
+  EXPECT_THAT(outcome.standard_output,
+              AllOf(HasSubstr("find PATH"), HasSubstr("--name"), HasSubstr("--limit"),
+                    HasSubstr("--stats")));
+}
+
+}  // namespace

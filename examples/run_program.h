@@ -1,0 +1,32 @@
+// Runs the program that a test is about, and tells what it printed.
+//
+//   const Outcome outcome = RunProgram({"--limit=1", "/usr"});
+//   EXPECT_EQ(outcome.exit_status, 0) << outcome.standard_error;
+
+#ifndef FRINGE_EXAMPLES_RUN_PROGRAM_H_
+#define FRINGE_EXAMPLES_RUN_PROGRAM_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+struct Outcome {
+  int exit_status;  // negative: the signal that ended it
+  std::string standard_output;
+  std::string standard_error;
+};
+
+// How a program is run.
+struct RunOptions {
+  std::string standard_input = "";
+  // Called in the new process before the program begins. The process exits with status
+  // `kNotPrepared` where it returns false.
+  std::function<bool()> prepare = [] { return true; };
+};
+
+inline constexpr int kNotPrepared = 126;
+
+// Runs the program that the environment variable PROGRAM names, to its end.
+Outcome RunProgram(std::vector<std::string> arguments, const RunOptions& options = {});
+
+#endif  // FRINGE_EXAMPLES_RUN_PROGRAM_H_

@@ -1,0 +1,48 @@
+// A folder for the files of one test, which goes when the test ends.
+
+#ifndef FRINGE_EXAMPLES_SCRATCH_FOLDER_H_
+#define FRINGE_EXAMPLES_SCRATCH_FOLDER_H_
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+#include "gtest/gtest.h"
+
+class ScratchFolder {
+ public:
+  ScratchFolder()
+      : path_(std::filesystem::path(testing::TempDir()) /
+              ("scratch_" + std::to_string(getpid()) + "_" + std::to_string(count_++))) {
+    std::filesystem::create_directories(path_);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  std::string path() const { return path_.string(); }
+  std::string path(const std::string& name) const { return (path_ / name).string(); }
+
+  // Writes a file, and the folders that it lies in.
+  //
+  // Returns: its path.
+  std::string Write(const std::string& name, const std::string& contents = "") const {
+    const std::filesystem::path path = path_ / name;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << contents;
+    return path.string();
+  }
+
+ private:
+  static inline int count_ = 0;
+
+  const std::filesystem::path path_;
+};
+
+#endif  // FRINGE_EXAMPLES_SCRATCH_FOLDER_H_
