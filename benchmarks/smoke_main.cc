@@ -1,0 +1,53 @@
+// The `main` of a benchmark's smoke test: runs each benchmark of the binary for a moment.
+//
+//   generator_benchmark_test BM_GeneratorResume BM_IndirectCall
+//
+// The arguments without dashes name the benchmarks that must run. The exit status is 1 where one of
+// them is missing, where there is another, and where one errs or has no time.
+
+#include <cstdio>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "benchmark/benchmark.h"
+#include "benchmarks/runs.h"
+
+int main(int argc, char** argv) {
+  std::set<std::string> expected;
+  std::string shortly = "--benchmark_min_time=0.001";
+  std::vector<char*> options = {argv[0], shortly.data()};
+  for (int i = 1; i < argc; ++i) {
+    if (argv[i][0] == '-') {
+      options.push_back(argv[i]);
+    } else {
+      expected.insert(argv[i]);
+    }
+  }
+  int option_count = static_cast<int>(options.size());
+  options.push_back(nullptr);
+  benchmark::Initialize(&option_count, options.data());
+  if (benchmark::ReportUnrecognizedArguments(option_count, options.data())) return 1;
+
+  fringe::benchmarks::CollectingReporter reporter(
+      fringe::benchmarks::CollectingReporter::OO_Tabular);
+  benchmark::RunSpecifiedBenchmarks(&reporter);
+  benchmark::Shutdown();
+
+  bool failed = false;
+  const auto fail = [&failed](const std::string& name, const std::string& reason) {
+    std::fprintf(stderr, "%s %s\n", name.c_str(), reason.c_str());
+    failed = true;
+  };
+  for (const auto& [name, message] : reporter.errors()) fail(name, "erred: " + message);
+  for (const auto& [name, times_ns] : reporter.times_ns()) {
+    if (!expected.contains(name)) fail(name, "is not in the list of this test");
+    for (const double time_ns : times_ns) {
+      if (!(time_ns > 0)) fail(name, "took no time");
+    }
+  }
+  for (const std::string& name : expected) {
+    if (!reporter.times_ns().contains(name)) fail(name, "did not run");
+  }
+  return failed ? 1 : 0;
+}
