@@ -23,10 +23,9 @@ alignas(64) std::byte memory[kStackBytes];
 // outside the loop.
 void BM_GeneratorResume(benchmark::State& state) {
   using Echo = Generator<uint64_t, uint64_t, SpanStack>;
-  auto generator =
-      Echo::Unguarded(*SpanStack::Create(memory), [](auto& yielder, uint64_t number) {
-        while (number != 0) number = yielder.Suspend(number);
-      });
+  auto generator = Echo::Unguarded(*SpanStack::Create(memory), [](auto& yielder, uint64_t number) {
+    while (number != 0) number = yielder.Suspend(number);
+  });
   generator.Resume(1);
   for (auto _ : state) {
     const std::optional<uint64_t> number = generator.Resume(1);
@@ -36,9 +35,9 @@ void BM_GeneratorResume(benchmark::State& state) {
 }
 BENCHMARK(BM_GeneratorResume);
 
-// One iteration is the life of a generator on a stack that is already there: it is made, runs to its
-// end without suspending, and is destroyed. That makes two switches. No memory is allocated or freed,
-// and the stack lies in the cache.
+// One iteration is the life of a generator on a stack that is already there: it is made, runs to
+// its end without suspending, and is destroyed. That makes two switches. No memory is allocated or
+// freed, and the stack lies in the cache.
 void BM_GeneratorCreateRunDestroy(benchmark::State& state) {
   const SpanStack stack = *SpanStack::Create(memory);
   for (auto _ : state) {

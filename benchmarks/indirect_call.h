@@ -17,10 +17,10 @@ namespace fringe::benchmarks {
   return value;
 }
 
-// One iteration is one call of a function of one argument through a pointer that the compiler cannot
-// see through, and the return from it. It holds no switch. Iterations depend on one another in
-// nothing: each passes the same argument and drops the result. The loop's own cost, `BM_Empty`, is in
-// it, as in every other benchmark.
+// One iteration is one call of a function of one argument through a pointer that the compiler
+// cannot see through, and the return from it. It holds no switch. Iterations depend on one another
+// in nothing: each passes the same argument and drops the result. The loop's own cost, `BM_Empty`,
+// is in it, as in every other benchmark.
 inline void BM_IndirectCall(benchmark::State& state) {
   uint64_t (*callee)(uint64_t) = &Callee;
   for (auto _ : state) {

@@ -3,9 +3,10 @@
 //   bazel run //benchmarks:ratios
 //   bazel run //benchmarks:ratios -- --benchmark_repetitions=51
 //
-// Every benchmark runs in this one process, many times, in an order that is shuffled anew each time,
-// so that whatever else the machine does hits all of them alike. A ratio is one of medians. The exit
-// status is 1 where a benchmark erred or did not run; a bar that is missed does not change it.
+// Every benchmark runs in this one process, many times, in an order that is shuffled anew each
+// time, so that whatever else the machine does hits all of them alike. A ratio is one of medians.
+// The exit status is 1 where a benchmark erred or did not run; a bar that is missed does not change
+// it.
 
 #include <algorithm>
 #include <cstddef>
@@ -67,7 +68,10 @@ std::string Build() {
 std::string Cpu() {
   std::ifstream information("/proc/cpuinfo");
   for (std::string line; std::getline(information, line);) {
-    if (line.starts_with("model name")) return line.substr(std::min(line.find(": ") + 2, line.size()));
+    const size_t separator = line.find(": ");
+    if (line.starts_with("model name") && separator != std::string::npos) {
+      return line.substr(separator + 2);
+    }
   }
   return "unknown";
 }

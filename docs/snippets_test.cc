@@ -1,5 +1,5 @@
-// What the Markdown pages show of C++ is code that works: each of their snippets stands in this file
-// or in another source, line by line, and runs here. The first test compares.
+// What the Markdown pages show of C++ is code that works: each of their snippets stands in this
+// file or in another source, line by line, and runs here. The first test compares.
 
 #include <cstddef>
 #include <cstdlib>

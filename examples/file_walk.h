@@ -24,12 +24,12 @@
 // A walk through a directory tree, directories before what they hold. Symbolic links are not
 // followed.
 //
-// `nftw` runs on the stack of a generator, and its callback suspends. A walk that is left early must
-// still end inside `nftw`, which holds open directories and memory: a C function has no destructors,
-// and unwinding its frames, which is what the destructor of an unfinished generator does, would leak
-// both. So each resume tells the callback whether to go on, and the destructor of the walk tells it
-// to stop: the callback returns non-zero, and `nftw` cleans up after itself. This needs no exceptions
-// either.
+// `nftw` runs on the stack of a generator, and its callback suspends. A walk that is left early
+// must still end inside `nftw`, which holds open directories and memory: a C function has no
+// destructors, and unwinding its frames, which is what the destructor of an unfinished generator
+// does, would leak both. So each resume tells the callback whether to go on, and the destructor of
+// the walk tells it to stop: the callback returns non-zero, and `nftw` cleans up after itself. This
+// needs no exceptions either.
 //
 // Thread safety: a walk is used on one thread, and no two threads walk at the same time, for the
 // callback of `nftw` gets no argument by which to know its walk. One thread may have many walks.

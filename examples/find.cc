@@ -23,15 +23,15 @@ ABSL_FLAG(std::string, name, "*",
           "List only files whose last component matches this pattern of the shell.");
 ABSL_FLAG(std::optional<uint64_t>, limit, std::nullopt,
           "Stop when this many files are listed, without walking the rest.");
-ABSL_FLAG(bool, stats, false,
-          "Say at the end, on standard error, how often nftw has called back.");
+ABSL_FLAG(bool, stats, false, "Say at the end, on standard error, how often nftw has called back.");
 
 namespace {
 
 constexpr char kUsage[] =
     "lists the files of a directory tree.\n\n"
     "  find PATH [--name=GLOB] [--limit=N] [--stats]\n\n"
-    "What cannot be read is reported on standard error and passed over. The exit status is 1 where\n"
+    "What cannot be read is reported on standard error and passed over. The exit status is 1 "
+    "where\n"
     "PATH does not exist or the walk cannot go on, and 2 where the arguments are wrong.";
 
 // Lists what the flags ask for.

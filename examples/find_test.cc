@@ -52,10 +52,10 @@ class FindTest : public testing::Test {
 TEST_F(FindTest, ListsEverything) {
   const Outcome outcome = RunProgram({folder_.path()});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_THAT(SortedLines(outcome.standard_output),
-              ElementsAre(folder_.path(), folder_.path("a.txt"), folder_.path("b"),
-                          folder_.path("b/c.txt"), folder_.path("b/d.cc"), folder_.path("b/e"),
-                          folder_.path("b/e/f.txt")));
+  EXPECT_THAT(
+      SortedLines(outcome.standard_output),
+      ElementsAre(folder_.path(), folder_.path("a.txt"), folder_.path("b"), folder_.path("b/c.txt"),
+                  folder_.path("b/d.cc"), folder_.path("b/e"), folder_.path("b/e/f.txt")));
   EXPECT_EQ(outcome.standard_error, "");
 }
 
@@ -68,9 +68,9 @@ TEST_F(FindTest, ListsASingleFile) {
 TEST_F(FindTest, NameSelectsByTheLastComponent) {
   const Outcome outcome = RunProgram({folder_.path(), "--name=*.txt"});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_THAT(SortedLines(outcome.standard_output),
-              ElementsAre(folder_.path("a.txt"), folder_.path("b/c.txt"),
-                          folder_.path("b/e/f.txt")));
+  EXPECT_THAT(
+      SortedLines(outcome.standard_output),
+      ElementsAre(folder_.path("a.txt"), folder_.path("b/c.txt"), folder_.path("b/e/f.txt")));
 }
 
 TEST_F(FindTest, StatsCountsTheCallbacksOfAWholeWalk) {
@@ -156,15 +156,13 @@ TEST_F(FindTest, WhatCannotBeReadIsReportedAndPassedOver) {
                           folder_.path("b/e/f.txt"), folder_.path("b/names_only")));
   EXPECT_THAT(Lines(outcome.standard_error),
               UnorderedElementsAre(
-                  "find: 10 callbacks",
-                  "find: " + folder_.path("b/hidden") + ": Permission denied",
+                  "find: 10 callbacks", "find: " + folder_.path("b/hidden") + ": Permission denied",
                   "find: " + folder_.path("b/names_only/file") + ": Permission denied"));
 }
 
 TEST_F(FindTest, OutputThatCannotBeWritten) {
-  const Outcome outcome = RunProgram({folder_.path()}, {.prepare = [] {
-                                       return close(STDOUT_FILENO) == 0 || errno == EBADF;
-                                     }});
+  const Outcome outcome = RunProgram(
+      {folder_.path()}, {.prepare = [] { return close(STDOUT_FILENO) == 0 || errno == EBADF; }});
   EXPECT_EQ(outcome.exit_status, 1);
   EXPECT_EQ(outcome.standard_error, "find: standard output cannot be written\n");
 }
@@ -184,9 +182,8 @@ TEST_F(FindTest, WrongArguments) {
 
 TEST_F(FindTest, HelpNamesTheFlags) {
   const Outcome outcome = RunProgram({"--help"});
-  EXPECT_THAT(outcome.standard_output,
-              AllOf(HasSubstr("find PATH"), HasSubstr("--name"), HasSubstr("--limit"),
-                    HasSubstr("--stats")));
+  EXPECT_THAT(outcome.standard_output, AllOf(HasSubstr("find PATH"), HasSubstr("--name"),
+                                             HasSubstr("--limit"), HasSubstr("--stats")));
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ class STree {
  public:
   // A leaf, or a list of nodes.
   struct Node {
-    std::string_view atom;  // empty in a list
+    std::string_view atom;        // empty in a list
     const Node* first = nullptr;  // of a list that is not empty
     const Node* next = nullptr;   // in the list that this node is in
 

@@ -33,9 +33,9 @@ namespace {
 constexpr char kUsage[] =
     "tells whether two trees have the same leaves in the same order.\n\n"
     "  same_fringe LEFT RIGHT\n\n"
-    "LEFT and RIGHT are files with one S-expression each, such as ((a b) c); one of them may be -,\n"
-    "the standard input. The exit status is 0 where the fringes are the same, 1 where they differ,\n"
-    "and 2 where the arguments are wrong or a tree cannot be read.";
+    "LEFT and RIGHT are files with one S-expression each, such as ((a b) c); one of them may\n"
+    "be -, the standard input. The exit status is 0 where the fringes are the same, 1 where they\n"
+    "differ, and 2 where the arguments are wrong or a tree cannot be read.";
 
 using Leaf = std::string_view;
 using Leaves = fringe::Generator<Leaf>;
@@ -61,8 +61,9 @@ class Side {
   static absl::StatusOr<std::unique_ptr<Side>> Create(const std::string& path);
 
   Side(STree tree, fringe::OsStack stack)
-      : tree_(std::move(tree)),
-        leaves_(std::move(stack), [this](auto& yielder) { Walk(tree_.root(), yielder, visited_); }) {}
+      : tree_(std::move(tree)), leaves_(std::move(stack), [this](auto& yielder) {
+          Walk(tree_.root(), yielder, visited_);
+        }) {}
   Side(const Side&) = delete;
   Side& operator=(const Side&) = delete;
 

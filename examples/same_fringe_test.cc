@@ -86,11 +86,10 @@ TEST_F(SameFringeTest, FilesThatCannotBeRead) {
   const Outcome outcome = RunProgram({folder_.path("absent"), folder_.path()});
   EXPECT_EQ(outcome.exit_status, 2);
   EXPECT_EQ(outcome.standard_output, "");
-  EXPECT_EQ(outcome.standard_error,
-            "same_fringe: " + folder_.path("absent") +
-                ": No such file or directory\n"
-                "same_fringe: " +
-                folder_.path() + ": Is a directory\n");
+  EXPECT_EQ(outcome.standard_error, "same_fringe: " + folder_.path("absent") +
+                                        ": No such file or directory\n"
+                                        "same_fringe: " +
+                                        folder_.path() + ": Is a directory\n");
 }
 
 TEST_F(SameFringeTest, WrongArguments) {
