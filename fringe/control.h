@@ -172,6 +172,10 @@ class alignas(arch::LinkRecord) Control {
 #if FRINGE_EXCEPTIONS
   // Keeps the exception that is being handled for the resumer. Called on the generator's side.
   void CatchCurrentException() { exception_ = std::current_exception(); }
+
+  // Whether `unwind` is what `Unwind` has thrown here. The address alone does not tell: it may be that
+  // of an earlier generator on the same stack.
+  bool IsUnwoundBy(const ForcedUnwind& unwind) const { return unwinds_ && unwind.owner == this; }
 #endif
 
  private:
@@ -216,6 +220,7 @@ class alignas(arch::LinkRecord) Control {
   // What `Suspend` does in a generator that is being destroyed.
   [[noreturn, gnu::noinline]] void Unwind() {
 #if FRINGE_EXCEPTIONS
+    unwinds_ = true;
     throw ForcedUnwind{this};
 #else
     fringe_fatal(
@@ -243,6 +248,7 @@ class alignas(arch::LinkRecord) Control {
 #if FRINGE_EXCEPTIONS
   ExceptionState exception_state_;  // in `kInHandler`
   std::exception_ptr exception_;    // what has left the body, until `Finished`
+  bool unwinds_ = false;            // whether `Unwind` has been called
 #endif
   [[no_unique_address]] Watch watch_;
 };

@@ -343,7 +343,7 @@ class Generator {
       }
 #if FRINGE_EXCEPTIONS
     } catch (const internal::ForcedUnwind& unwind) {
-      if (unwind.owner != &yielder) yielder.CatchCurrentException();
+      if (!yielder.IsUnwoundBy(unwind)) yielder.CatchCurrentException();
     } catch (...) {
       yielder.CatchCurrentException();
     }
