@@ -1,0 +1,330 @@
+// Misuse ends the program with one sentence that names the rule, in every build mode.
+
+#include <fenv.h>
+
+#include <array>
+#include <cmath>
+#include <csignal>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "fringe/config.h"
+#include "fringe/generator.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "stacks/os_stack.h"
+#include "stacks/span_stack.h"
+#include "stacks/stack.h"
+
+namespace fringe {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Optional;
+
+// Each as it appears on standard error: one whole line.
+constexpr char kResumedWhileItRuns[] =
+    "fringe: a generator is not resumed while it runs, neither by itself nor by what it resumes.\n";
+constexpr char kMovedFrom[] = "fringe: a generator that was moved from is not resumed.\n";
+constexpr char kSuspendedElsewhere[] =
+    "fringe: a generator suspends only from its own body, on its own stack, while it runs.\n";
+constexpr char kUnwrappedUnfinished[] =
+    "fringe: a generator is unwrapped only when its body has returned or thrown.\n";
+constexpr char kDestroyedFromInside[] =
+    "fringe: a generator is not destroyed from inside itself.\n";
+constexpr char kMisaligned[] = "fringe: a stack's base is aligned to kStackAlignment.\n";
+constexpr char kTooSmall[] =
+    "fringe: a stack is large enough for the generator's body and its frames.\n";
+
+OsStack NewStack() { return *OsStack::Create(64 << 10); }
+
+using IntGenerator = Generator<int, void, OsStack>;
+
+IntGenerator CountTo(int last) {
+  return MakeGenerator<int>(NewStack(), [last](Yielder<int>& yielder) {
+    for (int i = 1; i <= last; ++i) yielder.Suspend(i);
+  });
+}
+
+// --- Resume
+// ---------------------------------------------------------------------------------------
+
+TEST(GeneratorMisuseDeathTest, ResumedFromInsideItself) {
+  IntGenerator* self = nullptr;
+  auto gen = MakeGenerator<int>(NewStack(), [&self](auto&) { self->Resume(); });
+  self = &gen;
+  EXPECT_DEATH(gen.Resume(), HasSubstr(kResumedWhileItRuns));
+}
+
+TEST(GeneratorMisuseDeathTest, ResumedFromInsideItselfAfterASuspend) {
+  IntGenerator* self = nullptr;
+  auto gen = MakeGenerator<int>(NewStack(), [&self](Yielder<int>& yielder) {
+    yielder.Suspend(1);
+    self->Resume();
+  });
+  self = &gen;
+  EXPECT_DEATH(
+      {
+        gen.Resume();
+        gen.Resume();
+      },
+      HasSubstr(kResumedWhileItRuns));
+}
+
+TEST(GeneratorMisuseDeathTest, ResumedFromInsideItselfThroughAnotherGenerator) {
+  IntGenerator* self = nullptr;
+  auto gen = MakeGenerator<int>(NewStack(), [&self](auto&) {
+    auto other = MakeGenerator<int>(NewStack(), [&self](auto&) { self->Resume(); });
+    other.Resume();
+  });
+  self = &gen;
+  EXPECT_DEATH(gen.Resume(), HasSubstr(kResumedWhileItRuns));
+}
+
+TEST(GeneratorMisuseDeathTest, TwoThatResumeEachOther) {
+  IntGenerator* b_address = nullptr;
+  auto a = MakeGenerator<int>(NewStack(), [&b_address](auto&) { b_address->Resume(); });
+  auto b = MakeGenerator<int>(NewStack(), [&a](auto&) { a.Resume(); });
+  b_address = &b;
+  EXPECT_DEATH(a.Resume(), HasSubstr(kResumedWhileItRuns));
+}
+
+TEST(GeneratorMisuseDeathTest, IteratedFromInsideItself) {
+  IntGenerator* self = nullptr;
+  auto gen = MakeGenerator<int>(NewStack(), [&self](auto&) { self->begin(); });
+  self = &gen;
+  EXPECT_DEATH(gen.Resume(), HasSubstr(kResumedWhileItRuns));
+}
+
+TEST(GeneratorMisuseDeathTest, ResumedAfterAMove) {
+  auto gen = CountTo(1);
+  auto moved = std::move(gen);
+  EXPECT_DEATH(gen.Resume(), HasSubstr(kMovedFrom));  // NOLINT(bugprone-use-after-move)
+  EXPECT_DEATH(gen.begin(), HasSubstr(kMovedFrom));   // NOLINT(bugprone-use-after-move)
+}
+
+TEST(GeneratorMisuseDeathTest, ResumedAfterUnwrap) {
+  auto gen = CountTo(0);
+  gen.Resume();
+  std::move(gen).Unwrap();
+  EXPECT_DEATH(gen.Resume(), HasSubstr(kMovedFrom));  // NOLINT(bugprone-use-after-move)
+}
+
+// --- Suspend
+// --------------------------------------------------------------------------------------
+
+TEST(GeneratorMisuseDeathTest, YielderKeptAfterTheEnd) {
+  Yielder<int>* kept = nullptr;
+  auto gen = MakeGenerator<int>(NewStack(), [&kept](Yielder<int>& yielder) { kept = &yielder; });
+  gen.Resume();
+  EXPECT_DEATH(kept->Suspend(1), HasSubstr(kSuspendedElsewhere));
+}
+
+TEST(GeneratorMisuseDeathTest, YielderOfASuspendedOneUsedByTheResumer) {
+  Yielder<int>* kept = nullptr;
+  auto gen = MakeGenerator<int>(NewStack(), [&kept](Yielder<int>& yielder) {
+    kept = &yielder;
+    yielder.Suspend(1);
+  });
+  gen.Resume();
+  EXPECT_DEATH(kept->Suspend(2), HasSubstr(kSuspendedElsewhere));
+  gen.Resume();
+}
+
+TEST(GeneratorMisuseDeathTest, YielderOfAResumerUsedByTheGeneratorItResumes) {
+  auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
+    auto inner = MakeGenerator<int>(NewStack(), [&yielder](auto&) { yielder.Suspend(1); });
+    inner.Resume();
+  });
+  EXPECT_DEATH(gen.Resume(), HasSubstr(kSuspendedElsewhere));
+}
+
+TEST(GeneratorMisuseDeathTest, YielderOfASuspendedOneUsedByAnothersBody) {
+  Yielder<int>* kept = nullptr;
+  auto gen = MakeGenerator<int>(NewStack(), [&kept](Yielder<int>& yielder) {
+    kept = &yielder;
+    yielder.Suspend(1);
+  });
+  gen.Resume();
+  auto other = MakeGenerator<int>(NewStack(), [&kept](auto&) { kept->Suspend(2); });
+  EXPECT_DEATH(other.Resume(), HasSubstr(kSuspendedElsewhere));
+  gen.Resume();
+}
+
+// The check compares addresses, so it has to hold in both orders of the stacks.
+TEST(GeneratorMisuseDeathTest, YielderUsedOnAStackAboveOrBelow) {
+  constexpr size_t kBytes = 64 << 10;
+  const auto memory = std::make_unique<std::array<std::byte, 2 * kBytes>>();
+  const SpanStack low = *SpanStack::Create(std::span(*memory).first(kBytes));
+  const SpanStack high = *SpanStack::Create(std::span(*memory).last(kBytes));
+  using SpanGenerator = Generator<int, void, SpanStack>;
+  auto run = [](SpanStack outer_stack, SpanStack inner_stack) {
+    auto outer = SpanGenerator::Unguarded(outer_stack, [&](Yielder<int>& yielder) {
+      auto inner = SpanGenerator::Unguarded(inner_stack, [&yielder](auto&) { yielder.Suspend(1); });
+      inner.Resume();
+    });
+    outer.Resume();
+  };
+  EXPECT_DEATH(run(low, high), HasSubstr(kSuspendedElsewhere));
+  EXPECT_DEATH(run(high, low), HasSubstr(kSuspendedElsewhere));
+}
+
+// --- Unwrap and destruction
+// -----------------------------------------------------------------------
+
+TEST(GeneratorMisuseDeathTest, UnwrappedWhileSuspended) {
+  auto gen = CountTo(1);
+  gen.Resume();
+  EXPECT_DEATH(std::move(gen).Unwrap(), HasSubstr(kUnwrappedUnfinished));
+  gen.Resume();
+}
+
+TEST(GeneratorMisuseDeathTest, UnwrappedBeforeItsStart) {
+  auto gen = CountTo(1);
+  EXPECT_DEATH(std::move(gen).Unwrap(), HasSubstr(kUnwrappedUnfinished));
+}
+
+TEST(GeneratorMisuseDeathTest, UnwrappedAfterAMove) {
+  auto gen = CountTo(0);
+  gen.Resume();
+  auto moved = std::move(gen);
+  EXPECT_DEATH(std::move(gen).Unwrap(),  // NOLINT(bugprone-use-after-move)
+               HasSubstr(kUnwrappedUnfinished));
+}
+
+TEST(GeneratorMisuseDeathTest, UnwrappedFromInsideItself) {
+  IntGenerator* self = nullptr;
+  auto gen = MakeGenerator<int>(NewStack(), [&self](auto&) { std::move(*self).Unwrap(); });
+  self = &gen;
+  EXPECT_DEATH(gen.Resume(), HasSubstr(kUnwrappedUnfinished));
+}
+
+TEST(GeneratorMisuseDeathTest, DestroyedFromInsideItself) {
+  std::optional<IntGenerator> gen;
+  gen = MakeGenerator<int>(NewStack(), [&gen](auto&) { gen.reset(); });
+  EXPECT_DEATH(gen->Resume(), HasSubstr(kDestroyedFromInside));
+}
+
+TEST(GeneratorMisuseDeathTest, DestroyedByAGeneratorThatItResumes) {
+  std::optional<IntGenerator> gen;
+  gen = MakeGenerator<int>(NewStack(), [&gen](auto&) {
+    auto inner = MakeGenerator<int>(NewStack(), [&gen](auto&) { gen.reset(); });
+    inner.Resume();
+  });
+  EXPECT_DEATH(gen->Resume(), HasSubstr(kDestroyedFromInside));
+}
+
+TEST(GeneratorMisuseDeathTest, AssignedOverFromInsideItself) {
+  IntGenerator* self = nullptr;
+  auto gen = MakeGenerator<int>(NewStack(), [&self](auto&) { *self = CountTo(1); });
+  self = &gen;
+  EXPECT_DEATH(gen.Resume(), HasSubstr(kDestroyedFromInside));
+}
+
+#if !FRINGE_EXCEPTIONS
+TEST(GeneratorMisuseDeathTest, DestroyedUnfinishedWithoutExceptions) {
+  constexpr char kSentence[] =
+      "fringe: an unfinished generator is destroyed by an exception in its body, and exceptions "
+      "are "
+      "off: run it to its end, or give it up with UnsafeUnwrap.\n";
+  EXPECT_DEATH(CountTo(1).Resume(), HasSubstr(kSentence));
+}
+#endif
+
+// --- Stacks
+// ---------------------------------------------------------------------------------------
+
+// A stack of any range of addresses, whatever the contract says.
+class AnyStack {
+ public:
+  AnyStack(std::byte* limit, std::byte* base) : limit_(limit), base_(base) {}
+  std::byte* base() const noexcept { return base_; }
+  std::byte* limit() const noexcept { return limit_; }
+
+ private:
+  std::byte* limit_;
+  std::byte* base_;
+};
+
+}  // namespace
+
+template <>
+inline constexpr bool enable_guarded_stack<AnyStack> = true;
+
+namespace {
+
+class GeneratorStackMisuseDeathTest : public ::testing::Test {
+ protected:
+  std::byte* end() { return memory_->data() + memory_->size(); }
+  AnyStack OfBytes(size_t size_bytes) { return AnyStack(end() - size_bytes, end()); }
+
+ private:
+  struct alignas(4096) Memory : std::array<std::byte, 8192> {};
+  std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
+};
+
+// Does nothing, and is large.
+struct LargeBody {
+  void operator()(Yielder<int>&) const {}
+  std::array<std::byte, 4096> padding = {};
+};
+
+TEST_F(GeneratorStackMisuseDeathTest, BaseIsNotAligned) {
+  for (size_t off = 1; off < kStackAlignment; ++off) {
+    const AnyStack stack(end() - 8192, end() - off);
+    EXPECT_DEATH(MakeGenerator<int>(stack, [](auto&) {}), HasSubstr(kMisaligned)) << off;
+  }
+}
+
+TEST_F(GeneratorStackMisuseDeathTest, TooSmallForTheBody) {
+  EXPECT_DEATH(MakeGenerator<int>(OfBytes(4096), LargeBody()), HasSubstr(kTooSmall));
+  EXPECT_DEATH((Generator<int, void, AnyStack>::Unguarded(OfBytes(2048), LargeBody())),
+               HasSubstr(kTooSmall));
+}
+
+TEST_F(GeneratorStackMisuseDeathTest, LargeEnoughForTheBodyIsNotFatal) {
+  auto gen = MakeGenerator<int>(OfBytes(8192), LargeBody());
+  EXPECT_EQ(gen.state(), State::kRunnable);
+}
+
+TEST_F(GeneratorStackMisuseDeathTest, TooSmallForAnyBody) {
+  auto body = [](Yielder<int>&) {};
+  for (const size_t size_bytes : {0u, 16u, 64u, 128u, 256u}) {
+    EXPECT_DEATH(MakeGenerator<int>(OfBytes(size_bytes), body), HasSubstr(kTooSmall)) << size_bytes;
+  }
+}
+
+TEST_F(GeneratorStackMisuseDeathTest, LimitAboveBase) {
+  EXPECT_DEATH(MakeGenerator<int>(AnyStack(end(), end() - 4096), [](auto&) {}),
+               HasSubstr(kTooSmall));
+}
+
+// --- What faults
+// ----------------------------------------------------------------------------------
+
+// A switch leaves the floating-point control words alone: what the resumer has unmasked traps in
+// the generator too.
+TEST(GeneratorTrapDeathTest, FloatingPointTrapOfTheResumerIsRaisedInTheGenerator) {
+  auto gen = MakeGenerator<double>(NewStack(), [](Yielder<double>& yielder) {
+    volatile double zero = 0;
+    yielder.Suspend(zero);
+    yielder.Suspend(1 / zero);
+  });
+  EXPECT_THAT(gen.Resume(), Optional(0.0));
+  EXPECT_EXIT(
+      {
+        // Sanitizers have handlers of their own.
+        std::signal(SIGFPE, SIG_DFL);
+        feenableexcept(FE_DIVBYZERO);
+        gen.Resume();
+      },
+      ::testing::KilledBySignal(SIGFPE), "");
+  // Without the trap it is infinity.
+  EXPECT_THAT(gen.Resume(), Optional(HUGE_VAL));
+  gen.Resume();
+}
+
+}  // namespace
+}  // namespace fringe

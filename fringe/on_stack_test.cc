@@ -1,0 +1,326 @@
+#include "fringe/on_stack.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "fringe/config.h"
+#include "fringe/generator.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "stacks/malloc_stack.h"
+#include "stacks/os_stack.h"
+#include "stacks/span_stack.h"
+#include "stacks/stack.h"
+
+#if FRINGE_EXCEPTIONS
+#include <exception>
+#include <stdexcept>
+#endif
+
+namespace fringe {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Optional;
+using ::testing::Pointee;
+
+OsStack NewStack() { return *OsStack::Create(64 << 10); }
+
+// The frame of whoever calls it.
+#define FRINGE_TEST_FRAME() static_cast<const std::byte*>(__builtin_frame_address(0))
+
+template <typename StackT>
+bool Holds(const StackT& stack, const std::byte* address) {
+  return reinterpret_cast<uintptr_t>(address) >= reinterpret_cast<uintptr_t>(stack.limit()) &&
+         reinterpret_cast<uintptr_t>(address) < reinterpret_cast<uintptr_t>(stack.base());
+}
+
+TEST(OnStackTest, RunsOnThatStack) {
+  const OsStack stack = NewStack();
+  const std::byte* inside = nullptr;
+  OnStack(stack, [&inside] { inside = FRINGE_TEST_FRAME(); });
+  EXPECT_TRUE(Holds(stack, inside));
+  EXPECT_FALSE(Holds(stack, FRINGE_TEST_FRAME()));
+}
+
+TEST(OnStackTest, GivesTheValueBack) {
+  const OsStack stack = NewStack();
+  EXPECT_EQ(OnStack(stack, [] { return 42; }), 42);
+  const std::string text = "a string that is too long to lie in its own object";
+  EXPECT_EQ(OnStack(stack, [&text] { return text + "!"; }), text + "!");
+}
+
+TEST(OnStackTest, GivesVoidBack) {
+  const OsStack stack = NewStack();
+  int calls = 0;
+  static_assert(std::is_void_v<decltype(OnStack(stack, [&calls] { ++calls; }))>);
+  OnStack(stack, [&calls] { ++calls; });
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(OnStackTest, GivesTheReferencedObjectBack) {
+  const OsStack stack = NewStack();
+  int number = 1;
+  static_assert(std::is_same_v<decltype(OnStack(stack, [&]() -> int& { return number; })), int&>);
+  EXPECT_EQ(&OnStack(stack, [&]() -> int& { return number; }), &number);
+  const int& constant = OnStack(stack, [&]() -> const int& { return number; });
+  EXPECT_EQ(&constant, &number);
+}
+
+TEST(OnStackTest, GivesAnRvalueReferenceBack) {
+  const OsStack stack = NewStack();
+  auto box = std::make_unique<int>(3);
+  std::unique_ptr<int>&& result =
+      OnStack(stack, [&box]() -> std::unique_ptr<int>&& { return std::move(box); });
+  EXPECT_EQ(&result, &box);
+  EXPECT_THAT(box, Pointee(3));
+}
+
+TEST(OnStackTest, GivesMoveOnlyBack) {
+  const OsStack stack = NewStack();
+  EXPECT_THAT(OnStack(stack, [] { return std::make_unique<int>(5); }), Pointee(5));
+}
+
+TEST(OnStackTest, GivesNonDefaultConstructibleBack) {
+  struct Rigid {
+    explicit Rigid(int n) : number(n) {}
+    Rigid(Rigid&&) = default;
+    Rigid& operator=(Rigid&&) = delete;
+    const int number;
+  };
+  const OsStack stack = NewStack();
+  EXPECT_EQ(OnStack(stack, [] { return Rigid(8); }).number, 8);
+}
+
+TEST(OnStackTest, GivesOverAlignedBack) {
+  struct alignas(128) Aligned {
+    int number;
+  };
+  const OsStack stack = NewStack();
+  const Aligned result = OnStack(stack, [] {
+    Aligned aligned{6};
+    auto address = reinterpret_cast<uintptr_t>(&aligned);
+    asm volatile("" : "+r"(address));
+    EXPECT_EQ(address % 128, 0u);
+    return aligned;
+  });
+  EXPECT_EQ(result.number, 6);
+}
+
+TEST(OnStackTest, CallsAnRvalueAsAnRvalue) {
+  struct Once {
+    int operator()() && { return *std::move(number); }
+    std::unique_ptr<int> number;
+  };
+  const OsStack stack = NewStack();
+  EXPECT_EQ(OnStack(stack, Once{std::make_unique<int>(9)}), 9);
+}
+
+int Seven() { return 7; }
+
+TEST(OnStackTest, CallsAFunctionPointer) {
+  const OsStack stack = NewStack();
+  EXPECT_EQ(OnStack(stack, &Seven), 7);
+  EXPECT_EQ(OnStack(stack, Seven), 7);
+}
+
+TEST(OnStackTest, StackIsFreeAgainAfterwards) {
+  const OsStack stack = NewStack();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(OnStack(stack,
+                      [i] {
+                        std::array<volatile char, 32 << 10> large;
+                        large[0] = static_cast<char>(i);
+                        return static_cast<int>(large[0]);
+                      }),
+              i);
+  }
+}
+
+TEST(OnStackTest, TakesATemporaryStack) {
+  EXPECT_EQ(OnStack(NewStack(), [] { return 3; }), 3);
+}
+
+TEST(OnStackTest, TakesUnguardedStacks) {
+  alignas(kStackAlignment) static std::array<std::byte, 64 << 10> memory;
+  EXPECT_EQ(OnStack(*SpanStack::Create(memory), [] { return 1; }), 1);
+  EXPECT_EQ(OnStack(*MallocStack::Create(64 << 10), [] { return 2; }), 2);
+}
+
+TEST(OnStackTest, Nests) {
+  const OsStack outer = NewStack();
+  const OsStack inner = NewStack();
+  const std::byte* outer_frame = nullptr;
+  const std::byte* inner_frame = nullptr;
+  const int result = OnStack(outer, [&] {
+    const int from_inner = OnStack(inner, [&] {
+      inner_frame = FRINGE_TEST_FRAME();
+      return 20;
+    });
+    outer_frame = FRINGE_TEST_FRAME();
+    return from_inner + 1;
+  });
+  EXPECT_EQ(result, 21);
+  EXPECT_TRUE(Holds(outer, outer_frame));
+  EXPECT_TRUE(Holds(inner, inner_frame));
+}
+
+TEST(OnStackTest, RunsInsideAGenerator) {
+  const OsStack stack = NewStack();
+  auto gen = MakeGenerator<int>(NewStack(), [&stack](Yielder<int>& yielder) {
+    for (int i = 1; i <= 3; ++i) yielder.Suspend(OnStack(stack, [i] { return i * i; }));
+  });
+  EXPECT_THAT(gen.Resume(), Optional(1));
+  EXPECT_THAT(gen.Resume(), Optional(4));
+  EXPECT_THAT(gen.Resume(), Optional(9));
+  EXPECT_EQ(gen.Resume(), std::nullopt);
+}
+
+TEST(OnStackTest, ResumesAGenerator) {
+  const OsStack stack = NewStack();
+  auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
+    yielder.Suspend(1);
+    yielder.Suspend(2);
+  });
+  EXPECT_THAT(OnStack(stack, [&gen] { return gen.Resume(); }), Optional(1));
+  EXPECT_THAT(gen.Resume(), Optional(2));
+  EXPECT_EQ(OnStack(stack, [&gen] { return gen.Resume(); }), std::nullopt);
+}
+
+TEST(OnStackDeathTest, SuspendingFromInsideIsFatal) {
+  const OsStack stack = NewStack();
+  auto gen = MakeGenerator<int>(NewStack(), [&stack](Yielder<int>& yielder) {
+    OnStack(stack, [&yielder] { yielder.Suspend(1); });
+  });
+  EXPECT_DEATH(gen.Resume(),
+               HasSubstr("fringe: a generator suspends only from its own body, on its "
+                         "own stack, while it runs.\n"));
+}
+
+// A stack of any range of addresses, whatever the contract says.
+class AnyStack {
+ public:
+  AnyStack(std::byte* limit, std::byte* base) : limit_(limit), base_(base) {}
+  std::byte* base() const noexcept { return base_; }
+  std::byte* limit() const noexcept { return limit_; }
+
+ private:
+  std::byte* limit_;
+  std::byte* base_;
+};
+
+TEST(OnStackDeathTest, TooSmallAStackIsFatal) {
+  const OsStack stack = NewStack();
+  // Of any size that is too small, down to nothing.
+  for (const ptrdiff_t size_bytes : {0, 16, 64, 128, 256}) {
+    const AnyStack small(stack.base() - size_bytes, stack.base());
+    EXPECT_DEATH(OnStack(small, [] {}),
+                 HasSubstr("fringe: a stack is large enough for the generator's body and its "
+                           "frames.\n"))
+        << size_bytes;
+  }
+}
+
+TEST(OnStackDeathTest, MisalignedBaseIsFatal) {
+  const OsStack stack = NewStack();
+  const AnyStack misaligned(stack.limit(), stack.base() - 8);
+  EXPECT_DEATH(OnStack(misaligned, [] {}),
+               HasSubstr("fringe: a stack's base is aligned to kStackAlignment.\n"));
+}
+
+#if FRINGE_EXCEPTIONS
+
+TEST(OnStackExceptionTest, ExceptionLeavesTheCallAsTheSameObject) {
+  const OsStack stack = NewStack();
+  const void* thrown = nullptr;
+  try {
+    OnStack(stack, [&thrown] {
+      try {
+        throw std::runtime_error("from another stack");
+      } catch (const std::runtime_error& error) {
+        thrown = &error;
+        throw;
+      }
+    });
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const std::runtime_error& error) {
+    EXPECT_EQ(&error, thrown);
+    EXPECT_STREQ(error.what(), "from another stack");
+  }
+  EXPECT_EQ(std::current_exception(), nullptr);
+  EXPECT_EQ(OnStack(stack, [] { return 1; }), 1);
+}
+
+TEST(OnStackExceptionTest, DestructorsRunBeforeItLeavesTheCall) {
+  const OsStack stack = NewStack();
+  auto shared = std::make_shared<int>(1);
+  try {
+    OnStack(stack, [&shared] {
+      const std::shared_ptr<int> copy = shared;
+      throw 1;
+    });
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (int) {
+    EXPECT_EQ(shared.use_count(), 1);
+  }
+}
+
+TEST(OnStackExceptionTest, CallersHandlerIsVisibleInside) {
+  const OsStack stack = NewStack();
+  try {
+    throw std::runtime_error("handled outside");
+  } catch (const std::runtime_error& error) {
+    OnStack(stack, [&error] {
+      ASSERT_NE(std::current_exception(), nullptr);
+      try {
+        throw;
+      } catch (const std::runtime_error& inside) {
+        EXPECT_EQ(&inside, &error);
+      }
+    });
+    EXPECT_THROW(OnStack(stack, [] { throw; }), std::runtime_error);
+    EXPECT_THROW(throw, std::runtime_error);
+  }
+  EXPECT_EQ(std::current_exception(), nullptr);
+}
+
+TEST(OnStackExceptionTest, RunsInADestructorDuringUnwinding) {
+  const OsStack stack = NewStack();
+  struct Calls {
+    ~Calls() {
+      *uncaught = OnStack(*stack, [] { return std::uncaught_exceptions(); });
+    }
+    const OsStack* stack;
+    int* uncaught;
+  };
+  int uncaught = 0;
+  try {
+    const Calls calls{&stack, &uncaught};
+    throw 1;
+  } catch (int) {
+  }
+  EXPECT_EQ(uncaught, 1);
+}
+
+TEST(OnStackExceptionTest, ExceptionFromInsideAGeneratorLeavesItsResume) {
+  const OsStack stack = NewStack();
+  auto gen = MakeGenerator<int>(NewStack(), [&stack](auto&) { OnStack(stack, [] { throw 3; }); });
+  EXPECT_THROW(gen.Resume(), int);
+}
+
+#else
+
+TEST(OnStackExceptionTest, ExceptionsAreOff) {
+  GTEST_SKIP() << "compiled with -fno-exceptions: there is nothing to throw";
+}
+
+#endif  // FRINGE_EXCEPTIONS
+
+}  // namespace
+}  // namespace fringe
