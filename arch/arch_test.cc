@@ -1,0 +1,260 @@
+// The raw switch, without what generators make of it.
+
+#include "arch/arch.h"
+
+#include <cfenv>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "gtest/gtest.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace fringe::arch {
+namespace {
+
+// What the tests know of the form of the switch: words are pointers.
+uintptr_t ResumeWith(uintptr_t word, LinkRecord* record) {
+  return reinterpret_cast<uintptr_t>(Resume(reinterpret_cast<void*>(word), record));
+}
+uintptr_t SuspendWith(uintptr_t word, LinkRecord* record) {
+  return reinterpret_cast<uintptr_t>(Suspend(reinterpret_cast<void*>(word), record));
+}
+// Of a lambda that captures nothing, so that its type is all there is to it.
+template <typename Body>
+void EntryOf(void* word, LinkRecord* record) {
+  Body()(reinterpret_cast<uintptr_t>(word), record);
+  // Nobody resumes what has ended.
+  SuspendWith(0, record);
+  __builtin_trap();
+}
+
+constexpr size_t kStackBytes = 64 << 10;
+
+// A stack with the record at its base.
+class RawStack {
+ public:
+  // Lets the first resume call `body` with its word and the record.
+  template <typename Body>
+  void Start(Body) {
+    Init(record(), memory_->bytes + sizeof(memory_->bytes), &EntryOf<Body>);
+  }
+
+  LinkRecord* record() { return &memory_->record; }
+
+  bool Holds(const void* address) const {
+    const auto offset =
+        reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(memory_.get());
+    return offset < sizeof(Memory);
+  }
+
+ private:
+  struct Memory {
+    alignas(kStackAlignment) std::byte bytes[kStackBytes];
+    LinkRecord record;
+  };
+  std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
+};
+
+TEST(SwitchTest, CarriesWordsBothWays) {
+  RawStack stack;
+  stack.Start([](uintptr_t word, LinkRecord* record) {
+    for (int i = 0; i < 10; ++i) word = SuspendWith(2 * word, record);
+  });
+  for (uintptr_t word :
+       {uintptr_t{1}, uintptr_t{0}, uintptr_t{0x4000'0000'1234'5678}, uintptr_t{7}}) {
+    EXPECT_EQ(ResumeWith(word, stack.record()), 2 * word);
+  }
+}
+
+TEST(SwitchTest, EntryGetsTheFirstWordAndTheRecord) {
+  RawStack stack;
+  stack.Start([](uintptr_t word, LinkRecord* record) {
+    SuspendWith(word, record);
+    SuspendWith(reinterpret_cast<uintptr_t>(record), record);
+  });
+  EXPECT_EQ(ResumeWith(42, stack.record()), 42u);
+  EXPECT_EQ(ResumeWith(0, stack.record()), reinterpret_cast<uintptr_t>(stack.record()));
+}
+
+TEST(SwitchTest, NothingRunsBeforeTheFirstResume) {
+  static int runs;
+  runs = 0;
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord*) { ++runs; });
+  EXPECT_EQ(runs, 0);
+  ResumeWith(0, stack.record());
+  EXPECT_EQ(runs, 1);
+}
+
+TEST(SwitchTest, RunsOnTheGivenStackAndComesBack) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    for (;;) SuspendWith(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)), record);
+  });
+  const void* const here = __builtin_frame_address(0);
+  for (int i = 0; i < 3; ++i) {
+    const uintptr_t frame = ResumeWith(0, stack.record());
+    EXPECT_TRUE(stack.Holds(reinterpret_cast<const void*>(frame)));
+    EXPECT_FALSE(stack.Holds(__builtin_frame_address(0)));
+    EXPECT_EQ(here, __builtin_frame_address(0));
+  }
+}
+
+TEST(SwitchTest, StackPointerIsThatOfTheRunningSide) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    SuspendWith(reinterpret_cast<uintptr_t>(StackPointer()), record);
+  });
+  EXPECT_FALSE(stack.Holds(StackPointer()));
+  EXPECT_TRUE(stack.Holds(reinterpret_cast<const void*>(ResumeWith(0, stack.record()))));
+  EXPECT_FALSE(stack.Holds(StackPointer()));
+}
+
+// The ABI fixes the frame's address where a function begins.
+TEST(SwitchTest, EntryBeginsWithAnAlignedFrame) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    SuspendWith(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)), record);
+  });
+  EXPECT_EQ(ResumeWith(0, stack.record()) % kStackAlignment, 0u);
+}
+
+#if defined(__SSE2__)
+// `movaps` faults on an address that is not a multiple of 16.
+[[gnu::noinline]] float SumAligned(float number) {
+  alignas(16) float numbers[4] = {number, number + 1, number + 2, number + 3};
+  float* address = numbers;
+  __m128 vector;
+  asm volatile("movaps (%1), %0" : "=x"(vector) : "r"(address) : "memory");
+  vector = _mm_add_ps(vector, vector);
+  asm volatile("movaps %1, (%0)" : : "r"(address), "x"(vector) : "memory");
+  return numbers[0] + numbers[1] + numbers[2] + numbers[3];
+}
+
+TEST(SwitchTest, SimdWorksOnAFreshStackAndAfterASwitch) {
+  RawStack stack;
+  stack.Start([](uintptr_t word, LinkRecord* record) {
+    for (;;) {
+      word = SuspendWith(static_cast<uintptr_t>(SumAligned(static_cast<float>(word))), record);
+    }
+  });
+  for (unsigned i = 0; i < 3; ++i) {
+    EXPECT_EQ(ResumeWith(i, stack.record()), 8 * i + 12);
+    EXPECT_EQ(SumAligned(static_cast<float>(i)), static_cast<float>(8 * i + 12));
+  }
+}
+#endif
+
+// Keeps as many values alive across `kSteps` switches as there are registers; `leaf` in that
+// nothing else is called, so that the locals may lie below the stack pointer.
+template <typename Step>
+[[gnu::always_inline]] inline uintptr_t MixAcross(uintptr_t seed, Step step) {
+  volatile uintptr_t local[12];
+  uintptr_t a = seed, b = seed * 3, c = seed * 5, d = seed * 7, e = seed * 11, f = seed * 13;
+  double p = static_cast<double>(seed), q = p / 2, r = p / 4, s = p / 8, t = p * 2, u = p * 4;
+  for (unsigned i = 0; i < 12; ++i) local[i] = seed + i;
+  for (int i = 0; i < 4; ++i) {
+    a += step();
+    b ^= a;
+    c += b;
+    d ^= c;
+    e += d;
+    f ^= e;
+    p += q;
+    q += r;
+    r += s;
+    s += t;
+    t += u;
+    u += 1;
+  }
+  uintptr_t sum = a ^ b ^ c ^ d ^ e ^ f;
+  sum += static_cast<uintptr_t>(8 * (p + q + r + s + t + u));
+  for (unsigned i = 0; i < 12; ++i) sum = 31 * sum + local[i];
+  return sum;
+}
+
+// The word that stands for a step that has not reached the end.
+constexpr uintptr_t kStep = 17;
+
+[[gnu::noinline]] uintptr_t MixAcrossResumes(uintptr_t seed, LinkRecord* record) {
+  return MixAcross(seed, [record] { return ResumeWith(kStep, record); });
+}
+
+[[gnu::noinline]] uintptr_t MixAcrossNothing(uintptr_t seed) {
+  return MixAcross(seed, [] {
+    uintptr_t step = kStep;
+    asm volatile("" : "+r"(step));
+    return step;
+  });
+}
+
+TEST(SwitchTest, RegistersAndRedZoneLiveOnTheResumersSide) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    for (;;) SuspendWith(kStep, record);
+  });
+  EXPECT_EQ(MixAcrossResumes(1234567, stack.record()), MixAcrossNothing(1234567));
+}
+
+TEST(SwitchTest, RegistersAndRedZoneLiveOnTheGeneratorsSide) {
+  RawStack stack;
+  stack.Start([](uintptr_t word, LinkRecord* record) {
+    SuspendWith(MixAcross(word, [record] { return SuspendWith(kStep, record); }), record);
+  });
+  EXPECT_EQ(ResumeWith(7654321, stack.record()), kStep);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ResumeWith(kStep, stack.record()), kStep);
+  EXPECT_EQ(ResumeWith(kStep, stack.record()), MixAcrossNothing(7654321));
+}
+
+TEST(SwitchTest, RegistersLiveWhereBothSidesUseThemAll) {
+  RawStack stack;
+  stack.Start([](uintptr_t word, LinkRecord* record) {
+    for (;;) {
+      word = SuspendWith(MixAcross(word, [record] { return SuspendWith(kStep, record); }), record);
+    }
+  });
+  // Four of its steps for each four of ours, and then its result.
+  EXPECT_EQ(ResumeWith(99, stack.record()), kStep);
+  const uintptr_t ours = MixAcross(5, [&stack] {
+    const uintptr_t word = ResumeWith(kStep, stack.record());
+    return word == MixAcrossNothing(99) ? kStep : word;
+  });
+  EXPECT_EQ(ours, MixAcrossNothing(5));
+}
+
+TEST(SwitchTest, OneSideResumesAnother) {
+  static LinkRecord* inner_record;
+  RawStack inner;
+  inner.Start([](uintptr_t word, LinkRecord* record) {
+    for (;;) word = SuspendWith(word + 1, record);
+  });
+  inner_record = inner.record();
+  RawStack outer;
+  outer.Start([](uintptr_t word, LinkRecord* record) {
+    for (;;) word = SuspendWith(10 * ResumeWith(word, inner_record), record);
+  });
+  EXPECT_EQ(ResumeWith(1, outer.record()), 20u);
+  // The same inner one from here in between.
+  EXPECT_EQ(ResumeWith(5, inner.record()), 6u);
+  EXPECT_EQ(ResumeWith(2, outer.record()), 30u);
+}
+
+// What the header says that a switch does not change.
+TEST(SwitchTest, RoundingModeIsSharedByBothSides) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    std::fesetround(FE_UPWARD);
+    for (;;) SuspendWith(static_cast<uintptr_t>(std::fegetround()), record);
+  });
+  EXPECT_EQ(ResumeWith(0, stack.record()), static_cast<uintptr_t>(FE_UPWARD));
+  EXPECT_EQ(std::fegetround(), FE_UPWARD);
+  std::fesetround(FE_TONEAREST);
+  EXPECT_EQ(ResumeWith(0, stack.record()), static_cast<uintptr_t>(FE_TONEAREST));
+}
+
+}  // namespace
+}  // namespace fringe::arch
