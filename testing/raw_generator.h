@@ -1,0 +1,41 @@
+// A generator by the backend alone, for tests of the switch itself: no checks, no values, no end.
+
+#ifndef FRINGE_TESTING_RAW_GENERATOR_H_
+#define FRINGE_TESTING_RAW_GENERATOR_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <utility>
+
+#include "arch/arch.h"
+#include "stacks/os_stack.h"
+#include "stacks/stack.h"
+
+namespace fringe::testing {
+
+// Owns a stack with a link record at its base. `arch::Resume(word, generator.record())` resumes it.
+// What is suspended on the stack when it goes is given up.
+template <Stack StackT = OsStack>
+class RawGenerator {
+ public:
+  RawGenerator(StackT stack, arch::Entry entry) : stack_(std::move(stack)) {
+    const auto base = reinterpret_cast<uintptr_t>(stack_.base());
+    std::byte* const place =
+        stack_.base() - base % alignof(arch::LinkRecord) - sizeof(arch::LinkRecord);
+    record_ = new (place) arch::LinkRecord;
+    arch::Init(record_, place, entry);
+  }
+  RawGenerator(const RawGenerator&) = delete;
+  RawGenerator& operator=(const RawGenerator&) = delete;
+
+  arch::LinkRecord* record() const { return record_; }
+
+ private:
+  StackT stack_;
+  arch::LinkRecord* record_;
+};
+
+}  // namespace fringe::testing
+
+#endif  // FRINGE_TESTING_RAW_GENERATOR_H_
