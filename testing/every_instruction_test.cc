@@ -1,0 +1,215 @@
+// Unwinds at every instruction of resumes and suspends, as a profiler's signal would: each time one
+// has been executed, the trap flag brings us into a signal handler that takes a backtrace.
+
+#include <signal.h>
+#include <ucontext.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "arch/arch.h"
+#include "fringe/generator.h"
+#include "fringe/on_stack.h"
+#include "gtest/gtest.h"
+#include "stacks/os_stack.h"
+#include "stacks/span_stack.h"
+#include "testing/backtrace.h"
+#include "testing/ordered_stacks.h"
+#include "testing/raw_generator.h"
+
+namespace fringe::testing {
+namespace {
+
+constexpr greg_t kTrapFlag = 0x100;
+constexpr int kRoundTrips = 5;
+
+const void* main_function;
+
+// What the handler is told and what it finds out. It allocates nothing and calls no assertion: both
+// could be what was interrupted.
+struct Stepping {
+  volatile bool on = false;
+  const void* above_resumer = nullptr;  // the function whose frame lies above the resumer's
+  const void* generator = nullptr;      // the generator's own
+
+  size_t in_stubs = 0;
+  size_t instructions = 0;            // elsewhere
+  size_t in_generator = 0;            // of these: with the generator's frame below the resumer's
+  size_t lost = 0;                    // of these: from where the resumer's caller was not found
+  std::array<const void*, 8> where{};  // the first that were lost
+};
+Stepping stepping;
+
+void OnTrap(int, siginfo_t*, void* raw_context) {
+  greg_t* const registers = static_cast<ucontext_t*>(raw_context)->uc_mcontext.gregs;
+  if (!stepping.on) {
+    registers[REG_EFL] &= ~kTrapFlag;
+    return;
+  }
+  registers[REG_EFL] |= kTrapFlag;
+  const auto pc = static_cast<uintptr_t>(registers[REG_RIP]);
+  // lld's stubs for calls of shared libraries are the one thing without unwind information. (The
+  // unwinder looks up the address before the one it is asked for.)
+  if (FunctionOf(reinterpret_cast<const void*>(pc + 1)) == nullptr) {
+    ++stepping.in_stubs;
+    return;
+  }
+  ++stepping.instructions;
+  const Backtrace backtrace;
+  if (backtrace.InOrder(std::array{stepping.generator, stepping.above_resumer, main_function})) {
+    ++stepping.in_generator;
+  } else if (!backtrace.InOrder(std::array{stepping.above_resumer, main_function})) {
+    if (stepping.lost < stepping.where.size()) {
+      stepping.where[stepping.lost] = reinterpret_cast<const void*>(pc);
+    }
+    ++stepping.lost;
+  }
+}
+
+// Steps from its creation to its destruction.
+class SingleStep {
+ public:
+  SingleStep() {
+    stepping.on = true;
+    asm volatile("int3");  // the handler sets the flag
+  }
+  ~SingleStep() { stepping.on = false; }
+  SingleStep(const SingleStep&) = delete;
+  SingleStep& operator=(const SingleStep&) = delete;
+};
+
+// The frame that is lost when the trampoline's CFA is wrong: the resumer's own is still found then.
+template <typename F>
+[[gnu::noinline]] void AboveResumer(F resumer) {
+  stepping.above_resumer = ThisFunction();
+  resumer();
+  KeepFrame();
+}
+
+class EveryInstructionTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    struct sigaction action = {};
+    action.sa_sigaction = OnTrap;
+    action.sa_flags = SA_SIGINFO;
+    ASSERT_EQ(sigaction(SIGTRAP, &action, &old_action_), 0);
+    stepping = Stepping();
+  }
+
+  void TearDown() override {
+    ASSERT_EQ(sigaction(SIGTRAP, &old_action_, nullptr), 0);
+    EXPECT_EQ(stepping.lost, 0U);
+    for (size_t i = 0; i < stepping.lost && i < stepping.where.size(); ++i) {
+      ADD_FAILURE() << "main and the function above the resumer are not found from "
+                    << stepping.where[i] << " in the function at "
+                    << FunctionOf(stepping.where[i]);
+    }
+    // Otherwise this was no test: a switch alone has a dozen instructions, on each side.
+    EXPECT_GT(stepping.instructions, 2U * 12 * kRoundTrips);
+    EXPECT_GT(stepping.in_generator, 12U * kRoundTrips);
+    EXPECT_LT(stepping.in_stubs, stepping.instructions / 10);
+    RecordProperty("instructions", static_cast<int>(stepping.instructions));
+    RecordProperty("instructions_in_generator", static_cast<int>(stepping.in_generator));
+  }
+
+ private:
+  struct sigaction old_action_ = {};
+};
+
+// --- The raw switch --------------------------------------------------------------------------------
+
+[[gnu::noinline]] void Leaf(volatile uint64_t* count) { *count = *count + 1; }
+
+void RawBody(void* word, arch::LinkRecord* record) {
+  stepping.generator = ThisFunction();
+  for (volatile uint64_t count = 0;;) {
+    Leaf(&count);
+    word = arch::Suspend(word, record);
+  }
+}
+
+template <Stack StackT>
+void StepRaw(StackT stack) {
+  const RawGenerator<StackT> generator(std::move(stack), &RawBody);
+  AboveResumer([&] {
+    const SingleStep step;
+    for (int i = 0; i < kRoundTrips; ++i) arch::Resume(nullptr, generator.record());
+  });
+}
+
+TEST_F(EveryInstructionTest, RawSwitch) { StepRaw(*OsStack::Create(256 << 10)); }
+
+TEST_F(EveryInstructionTest, RawSwitchToAStackBelow) {
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { StepRaw(stacks.below); });
+}
+
+TEST_F(EveryInstructionTest, RawSwitchToAStackAbove) {
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { StepRaw(stacks.above); });
+}
+
+// --- The whole of Generator ------------------------------------------------------------------------
+
+// From before the generator is made until after its body has returned.
+template <Stack StackT>
+void StepGenerator(StackT stack) {
+  AboveResumer([&] {
+    const auto run = [](StackT its_stack) {
+      auto generator = Generator<int, int, StackT>::Unguarded(
+          std::move(its_stack), [](Yielder<int, int>& yielder, int input) {
+            stepping.generator = ThisFunction();
+            while (input != kRoundTrips) input = yielder.Suspend(input);
+          });
+      int sum = 0;
+      for (int i = 0; i <= kRoundTrips; ++i) sum += generator.Resume(i).value_or(0);
+      return std::pair(sum, std::move(generator).Unwrap());
+    };
+    // Once without: the dynamic linker resolves what is called, under a lock that the unwinder takes.
+    std::pair<int, StackT> warm = run(std::move(stack));
+    const SingleStep step;
+    const std::pair<int, StackT> stepped = run(std::move(warm.second));
+    if (stepped.first != warm.first) __builtin_trap();
+  });
+}
+
+TEST_F(EveryInstructionTest, Generator) { StepGenerator(*OsStack::Create(256 << 10)); }
+
+TEST_F(EveryInstructionTest, GeneratorOnAStackBelow) {
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { StepGenerator(stacks.below); });
+}
+
+TEST_F(EveryInstructionTest, GeneratorOnAStackAbove) {
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { StepGenerator(stacks.above); });
+}
+
+// A call on another stack has no generator, but the same switches.
+TEST_F(EveryInstructionTest, OnStack) {
+  const OsStack stack = *OsStack::Create(256 << 10);
+  AboveResumer([&] {
+    volatile uint64_t count = 0;
+    const auto call = [&] {
+      stepping.generator = ThisFunction();
+      for (int i = 0; i < kRoundTrips; ++i) Leaf(&count);
+    };
+    fringe::OnStack(stack, call);
+    const SingleStep step;
+    for (int i = 0; i < kRoundTrips; ++i) fringe::OnStack(stack, call);
+  });
+}
+
+}  // namespace
+}  // namespace fringe::testing
+
+int main(int argc, char** argv) {
+  fringe::testing::main_function = fringe::testing::ThisFunction();
+  ::testing::InitGoogleTest(&argc, argv);
+  const int result = RUN_ALL_TESTS();
+  fringe::testing::KeepFrame();
+  return result;
+}
