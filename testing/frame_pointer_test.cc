@@ -1,0 +1,129 @@
+// A walker of frame pointers inside a generator reaches the resumer's caller and main: the words at
+// the base of the stack are a frame record. Compiled with frame pointers whatever the build says.
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "fringe/generator.h"
+#include "fringe/on_stack.h"
+#include "gtest/gtest.h"
+#include "stacks/span_stack.h"
+#include "testing/backtrace.h"
+#include "testing/ordered_stacks.h"
+
+namespace fringe::testing {
+namespace {
+
+// The walks are done by main itself, not below GoogleTest: that need not have frame pointers.
+
+const void* main_function;
+const void* outer_function;
+const void* resumer_function;
+const void* body_function;
+const void* inner_function;
+
+using Functions = std::vector<const void*>;
+
+// Returns: the functions of the caller and of all that called it, until `main`.
+[[gnu::noinline]] Functions WalkFramePointers() {
+  struct FrameRecord {
+    const FrameRecord* caller;
+    const void* return_address;
+  };
+  Functions functions;
+  const auto* record = static_cast<const FrameRecord*>(__builtin_frame_address(0));
+  // A bound, since a walk that goes wrong may go in circles.
+  for (int i = 0; i < 100 && record != nullptr; ++i) {
+    functions.push_back(FunctionOf(record->return_address));
+    if (functions.back() == main_function) break;
+    record = record->caller;
+  }
+  return functions;
+}
+
+[[gnu::noinline]] void Inner(Yielder<Functions>& yielder) {
+  inner_function = ThisFunction();
+  yielder.Suspend(WalkFramePointers());
+  KeepFrame();
+}
+
+void Body(Yielder<Functions>& yielder) {
+  body_function = ThisFunction();
+  for (int i = 0; i < 2; ++i) {
+    Inner(yielder);
+    KeepFrame();
+  }
+}
+
+[[gnu::noinline]] Functions Resumer(Generator<Functions, void, SpanStack>& generator) {
+  resumer_function = ThisFunction();
+  Functions functions = generator.Resume().value_or(Functions());
+  KeepFrame();
+  return functions;
+}
+
+[[gnu::noinline]] Functions Outer(Generator<Functions, void, SpanStack>& generator) {
+  outer_function = ThisFunction();
+  Functions functions = Resumer(generator);
+  KeepFrame();
+  return functions;
+}
+
+// Of two resumes, the first of which begins the generator.
+struct Walks {
+  Functions first;
+  Functions second;
+};
+
+Walks Walk(SpanStack stack) {
+  auto generator = Generator<Functions, void, SpanStack>::Unguarded(std::move(stack), &Body);
+  Walks walks;
+  walks.first = Outer(generator);
+  walks.second = Outer(generator);
+  generator.Resume();
+  return walks;
+}
+
+Walks from_below;
+Walks from_above;
+
+void ExpectAll(const Functions& functions) {
+  Functions named;
+  for (const void* function : functions) {
+    for (const void* name :
+         {inner_function, body_function, resumer_function, outer_function, main_function}) {
+      if (function == name) named.push_back(function);
+    }
+  }
+  EXPECT_EQ(named, Functions({inner_function, body_function, resumer_function, outer_function,
+                              main_function}));
+}
+
+TEST(FramePointerTest, ReachesMainFromAStackBelow) {
+  ExpectAll(from_below.first);
+  ExpectAll(from_below.second);
+}
+
+TEST(FramePointerTest, ReachesMainFromAStackAbove) {
+  ExpectAll(from_above.first);
+  ExpectAll(from_above.second);
+}
+
+}  // namespace
+}  // namespace fringe::testing
+
+int main(int argc, char** argv) {
+  {
+    using namespace fringe::testing;
+    main_function = ThisFunction();
+    const OrderedStacks stacks;
+    fringe::OnStack(stacks.middle, [&] {
+      from_below = Walk(stacks.below);
+      from_above = Walk(stacks.above);
+    });
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
