@@ -1,5 +1,6 @@
 // What stack.h asks of every stack, held against each that fringe has.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -69,7 +70,7 @@ static_assert(!Stack<NotMovable> && !Stack<NotAssignable> && !Stack<int> && !Sta
 
 // The promise alone makes no stack.
 template <>
-inline constexpr bool enable_guarded_stack<NoStack> = true;
+[[maybe_unused]] inline constexpr bool enable_guarded_stack<NoStack> = true;
 
 namespace {
 
@@ -138,7 +139,7 @@ class StackContractTest : public ::testing::Test {
     return true;
   }
 
-  static constexpr size_t kSizes[] = {16, 17, 1000, 1024, 4096, 5000, 100001};
+  static constexpr std::array<size_t, 7> kSizes = {16, 17, 1000, 1024, 4096, 5000, 100001};
 
  private:
   Kit kit_;
