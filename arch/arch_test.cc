@@ -16,20 +16,14 @@
 namespace fringe::arch {
 namespace {
 
-// What the tests know of the form of the switch: words are pointers.
-uintptr_t ResumeWith(uintptr_t word, LinkRecord* record) {
-  return reinterpret_cast<uintptr_t>(Resume(reinterpret_cast<void*>(word), record));
-}
-uintptr_t SuspendWith(uintptr_t word, LinkRecord* record) {
-  return reinterpret_cast<uintptr_t>(Suspend(reinterpret_cast<void*>(word), record));
-}
+uintptr_t ResumeWith(uintptr_t word, LinkRecord* record) { return Resume(word, record).word; }
+uintptr_t SuspendWith(uintptr_t word, LinkRecord* record) { return Suspend(word, record).word; }
+
 // Of a lambda that captures nothing, so that its type is all there is to it.
 template <typename Body>
-void EntryOf(void* word, LinkRecord* record) {
-  Body()(reinterpret_cast<uintptr_t>(word), record);
-  // Nobody resumes what has ended.
-  SuspendWith(0, record);
-  __builtin_trap();
+void EntryOf(uintptr_t word, LinkRecord* record, LinkRecord*) {
+  Body()(word, record);
+  Finish(record);
 }
 
 constexpr size_t kStackBytes = 64 << 10;
@@ -104,14 +98,59 @@ TEST(SwitchTest, RunsOnTheGivenStackAndComesBack) {
   }
 }
 
-TEST(SwitchTest, StackPointerIsThatOfTheRunningSide) {
+TEST(SwitchTest, StackBytesBelowIsThatOfTheRunningSide) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) { SuspendWith(StackBytesBelow(record), record); });
+  EXPECT_GT(StackBytesBelow(stack.record()), kStackBytes);
+  EXPECT_LE(ResumeWith(0, stack.record()), kStackBytes);
+  EXPECT_GT(StackBytesBelow(stack.record()), kStackBytes);
+}
+
+TEST(SwitchTest, MessagesBringTheRecordUntilTheEnd) {
+  RawStack stack;
+  stack.Start([](uintptr_t word, LinkRecord* record) {
+    const Message message = Suspend(word + 1, record);
+    Suspend(message.record == record ? message.word + 1 : 0, record);
+  });
+  const Message first = Resume(1, stack.record());
+  EXPECT_EQ(first.word, 2U);
+  EXPECT_EQ(first.record, stack.record());
+  EXPECT_EQ(Resume(10, stack.record()).word, 11U);
+  EXPECT_EQ(Resume(0, stack.record()).record, nullptr);
+}
+
+TEST(SwitchTest, CancelBringsNoRecord) {
   RawStack stack;
   stack.Start([](uintptr_t, LinkRecord* record) {
-    SuspendWith(reinterpret_cast<uintptr_t>(StackPointer()), record);
+    const bool cancelled = Suspend(0, record).record == nullptr;
+    Suspend(cancelled ? 7 : 0, record);
   });
-  EXPECT_FALSE(stack.Holds(StackPointer()));
-  EXPECT_TRUE(stack.Holds(reinterpret_cast<const void*>(ResumeWith(0, stack.record()))));
-  EXPECT_FALSE(stack.Holds(StackPointer()));
+  Resume(0, stack.record());
+  const Message message = Cancel(stack.record());
+  EXPECT_EQ(message.word, 7U);
+  EXPECT_EQ(message.record, stack.record());
+}
+
+TEST(SwitchTest, CancelBeforeTheFirstResumeStillBringsTheRecord) {
+  RawStack stack;
+  Init(stack.record(), reinterpret_cast<std::byte*>(stack.record()),
+       [](uintptr_t, LinkRecord* record, LinkRecord* cancelled_record) {
+         Suspend(record == nullptr, cancelled_record);
+         Finish(cancelled_record);
+       });
+  const Message message = Cancel(stack.record());
+  EXPECT_EQ(message.word, 1U);
+  EXPECT_EQ(message.record, stack.record());
+}
+
+TEST(SwitchTest, ARecordIsClosedWhileItsGeneratorRuns) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) { Suspend(Closed(record), record); });
+  EXPECT_EQ(Closed(stack.record()), 0U);
+  EXPECT_NE(Resume(0, stack.record()).word, 0U);
+  EXPECT_EQ(Closed(stack.record()), 0U);
+  Close(stack.record());
+  EXPECT_NE(Closed(stack.record()), 0U);
 }
 
 // The ABI fixes the frame's address where a function begins.

@@ -57,7 +57,8 @@ void ExpectTraces(const Traces& traces, const std::vector<const void*>& expected
   EXPECT_EQ(Among(traces.c_library, expected), expected);
 }
 
-// --- One generator ---------------------------------------------------------------------------------
+// --- One generator
+// ---------------------------------------------------------------------------------
 
 const void* body_function;
 const void* inner_function;
@@ -109,8 +110,8 @@ void TraceOneGenerator(StackT stack) {
   auto generator = Generator<const Traces&, void, StackT>::Unguarded(std::move(stack), &Body);
   const Traces* traces = Outer(generator);
   ASSERT_NE(traces, nullptr);
-  ExpectTraces(*traces, {inner_function, body_function, resumer_function, outer_function,
-                         main_function});
+  ExpectTraces(*traces,
+               {inner_function, body_function, resumer_function, outer_function, main_function});
 
   // Resumed from elsewhere: the trace shows who resumes it now, not who did at first.
   traces = OtherOuter(generator);
@@ -133,7 +134,8 @@ TEST(BacktraceTest, GoesOnWithTheResumerFromAStackAbove) {
   OnStack(stacks.middle, [&] { TraceOneGenerator(stacks.above); });
 }
 
-// --- Generators in generators ------------------------------------------------------------------------
+// --- Generators in generators
+// ------------------------------------------------------------------------
 
 constexpr size_t kLevels = 100;
 
@@ -145,7 +147,8 @@ template <size_t kLevel>
 void Level(Yielder<const Traces&>& yielder) {
   levels[kLevel] = ThisFunction();
   if constexpr (kLevel + 1 < kLevels) {
-    auto generator = MakeGenerator<const Traces&>(*OsStack::Create(kStackBytes), &Level<kLevel + 1>);
+    auto generator =
+        MakeGenerator<const Traces&>(*OsStack::Create(kStackBytes), &Level<kLevel + 1>);
     while (const Traces* const traces = generator.Resume()) yielder.Suspend(*traces);
   } else {
     yielder.Suspend(TakeTraces());

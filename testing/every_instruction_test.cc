@@ -36,9 +36,9 @@ struct Stepping {
   const void* generator = nullptr;      // the generator's own
 
   size_t in_stubs = 0;
-  size_t instructions = 0;            // elsewhere
-  size_t in_generator = 0;            // of these: with the generator's frame below the resumer's
-  size_t lost = 0;                    // of these: from where the resumer's caller was not found
+  size_t instructions = 0;             // elsewhere
+  size_t in_generator = 0;             // of these: with the generator's frame below the resumer's
+  size_t lost = 0;                     // of these: from where the resumer's caller was not found
   std::array<const void*, 8> where{};  // the first that were lost
 };
 Stepping stepping;
@@ -104,8 +104,7 @@ class EveryInstructionTest : public ::testing::Test {
     EXPECT_EQ(stepping.lost, 0U);
     for (size_t i = 0; i < stepping.lost && i < stepping.where.size(); ++i) {
       ADD_FAILURE() << "main and the function above the resumer are not found from "
-                    << stepping.where[i] << " in the function at "
-                    << FunctionOf(stepping.where[i]);
+                    << stepping.where[i] << " in the function at " << FunctionOf(stepping.where[i]);
     }
     // Otherwise this was no test: a switch alone has a dozen instructions, on each side.
     EXPECT_GT(stepping.instructions, 2U * 12 * kRoundTrips);
@@ -119,15 +118,16 @@ class EveryInstructionTest : public ::testing::Test {
   struct sigaction old_action_ = {};
 };
 
-// --- The raw switch --------------------------------------------------------------------------------
+// --- The raw switch
+// --------------------------------------------------------------------------------
 
 [[gnu::noinline]] void Leaf(volatile uint64_t* count) { *count = *count + 1; }
 
-void RawBody(void* word, arch::LinkRecord* record) {
+void RawBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
   stepping.generator = ThisFunction();
   for (volatile uint64_t count = 0;;) {
     Leaf(&count);
-    word = arch::Suspend(word, record);
+    word = arch::Suspend(word, record).word;
   }
 }
 
@@ -136,7 +136,7 @@ void StepRaw(StackT stack) {
   const RawGenerator<StackT> generator(std::move(stack), &RawBody);
   AboveResumer([&] {
     const SingleStep step;
-    for (int i = 0; i < kRoundTrips; ++i) arch::Resume(nullptr, generator.record());
+    for (int i = 0; i < kRoundTrips; ++i) arch::Resume(0, generator.record());
   });
 }
 
@@ -152,7 +152,8 @@ TEST_F(EveryInstructionTest, RawSwitchToAStackAbove) {
   OnStack(stacks.middle, [&] { StepRaw(stacks.above); });
 }
 
-// --- The whole of Generator ------------------------------------------------------------------------
+// --- The whole of Generator
+// ------------------------------------------------------------------------
 
 // From before the generator is made until after its body has returned.
 template <Stack StackT>
@@ -168,7 +169,8 @@ void StepGenerator(StackT stack) {
       for (int i = 0; i <= kRoundTrips; ++i) sum += generator.Resume(i).value_or(0);
       return std::pair(sum, std::move(generator).Unwrap());
     };
-    // Once without: the dynamic linker resolves what is called, under a lock that the unwinder takes.
+    // Once without: the dynamic linker resolves what is called, under a lock that the unwinder
+    // takes.
     std::pair<int, StackT> warm = run(std::move(stack));
     const SingleStep step;
     const std::pair<int, StackT> stepped = run(std::move(warm.second));

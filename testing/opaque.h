@@ -41,7 +41,7 @@ template <typename T>
 #else
     asm volatile("" : "+m"(value));
 #endif
-  } else if constexpr ((std::is_scalar_v<T> || std::is_enum_v<T>) && sizeof(T) <= 8) {
+  } else if constexpr ((std::is_scalar_v<T> || std::is_enum_v<T>)&&sizeof(T) <= 8) {
     asm volatile("" : "+r"(value));
   } else {
     asm volatile("" : "+m"(value));
@@ -49,8 +49,8 @@ template <typename T>
 }
 
 // Overwrites every register that a compiler may keep a value in, but for the stack and frame
-// pointers. Not for functions that call `alloca` or have over-aligned locals: Clang keeps the address
-// of those in `rbx`.
+// pointers. Not for functions that call `alloca` or have over-aligned locals: Clang keeps the
+// address of those in `rbx`.
 [[gnu::always_inline]] inline void ScrambleRegisters() {
   alignas(64) static const uint64_t kGarbage[8] = {
       0xa5a5a5a5a5a5a5a5, 0x5a5a5a5a5a5a5a5a, 0xa5a5a5a5a5a5a5a5, 0x5a5a5a5a5a5a5a5a,
@@ -75,27 +75,23 @@ template <typename T>
 #else
 #define FRINGE_SCRAMBLE "movups (%0), %%xmm"
 #endif
-  asm volatile(FRINGE_SCRAMBLE "0\n\t" FRINGE_SCRAMBLE "1\n\t" FRINGE_SCRAMBLE
-                               "2\n\t" FRINGE_SCRAMBLE "3\n\t" FRINGE_SCRAMBLE
-                               "4\n\t" FRINGE_SCRAMBLE "5\n\t" FRINGE_SCRAMBLE
-                               "6\n\t" FRINGE_SCRAMBLE "7\n\t" FRINGE_SCRAMBLE
-                               "8\n\t" FRINGE_SCRAMBLE "9\n\t" FRINGE_SCRAMBLE
-                               "10\n\t" FRINGE_SCRAMBLE "11\n\t" FRINGE_SCRAMBLE
-                               "12\n\t" FRINGE_SCRAMBLE "13\n\t" FRINGE_SCRAMBLE
-                               "14\n\t" FRINGE_SCRAMBLE "15"
+  asm volatile(FRINGE_SCRAMBLE
+               "0\n\t" FRINGE_SCRAMBLE "1\n\t" FRINGE_SCRAMBLE "2\n\t" FRINGE_SCRAMBLE
+               "3\n\t" FRINGE_SCRAMBLE "4\n\t" FRINGE_SCRAMBLE "5\n\t" FRINGE_SCRAMBLE
+               "6\n\t" FRINGE_SCRAMBLE "7\n\t" FRINGE_SCRAMBLE "8\n\t" FRINGE_SCRAMBLE
+               "9\n\t" FRINGE_SCRAMBLE "10\n\t" FRINGE_SCRAMBLE "11\n\t" FRINGE_SCRAMBLE
+               "12\n\t" FRINGE_SCRAMBLE "13\n\t" FRINGE_SCRAMBLE "14\n\t" FRINGE_SCRAMBLE "15"
                :
                : "r"(garbage)
                : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
                  "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 #if defined(__AVX512F__)
-  asm volatile(FRINGE_SCRAMBLE "16\n\t" FRINGE_SCRAMBLE "17\n\t" FRINGE_SCRAMBLE
-                               "18\n\t" FRINGE_SCRAMBLE "19\n\t" FRINGE_SCRAMBLE
-                               "20\n\t" FRINGE_SCRAMBLE "21\n\t" FRINGE_SCRAMBLE
-                               "22\n\t" FRINGE_SCRAMBLE "23\n\t" FRINGE_SCRAMBLE
-                               "24\n\t" FRINGE_SCRAMBLE "25\n\t" FRINGE_SCRAMBLE
-                               "26\n\t" FRINGE_SCRAMBLE "27\n\t" FRINGE_SCRAMBLE
-                               "28\n\t" FRINGE_SCRAMBLE "29\n\t" FRINGE_SCRAMBLE
-                               "30\n\t" FRINGE_SCRAMBLE "31"
+  asm volatile(FRINGE_SCRAMBLE
+               "16\n\t" FRINGE_SCRAMBLE "17\n\t" FRINGE_SCRAMBLE "18\n\t" FRINGE_SCRAMBLE
+               "19\n\t" FRINGE_SCRAMBLE "20\n\t" FRINGE_SCRAMBLE "21\n\t" FRINGE_SCRAMBLE
+               "22\n\t" FRINGE_SCRAMBLE "23\n\t" FRINGE_SCRAMBLE "24\n\t" FRINGE_SCRAMBLE
+               "25\n\t" FRINGE_SCRAMBLE "26\n\t" FRINGE_SCRAMBLE "27\n\t" FRINGE_SCRAMBLE
+               "28\n\t" FRINGE_SCRAMBLE "29\n\t" FRINGE_SCRAMBLE "30\n\t" FRINGE_SCRAMBLE "31"
                :
                : "r"(garbage)
                : "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24",

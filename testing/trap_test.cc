@@ -23,18 +23,19 @@ constexpr size_t kStackBytes = 256 << 10;
 
 __extension__ using Uint128 = unsigned __int128;
 
-// --- The sides of a switch -------------------------------------------------------------------------
+// --- The sides of a switch
+// -------------------------------------------------------------------------
 
 // Each is called where a switch is wanted, and is inlined there.
 
 struct RawResume {
   arch::LinkRecord* record;
-  [[gnu::always_inline]] void operator()() const { arch::Resume(nullptr, record); }
+  [[gnu::always_inline]] void operator()() const { arch::Resume(0, record); }
 };
 
 struct RawSuspend {
   arch::LinkRecord* record;
-  [[gnu::always_inline]] void operator()() const { arch::Suspend(nullptr, record); }
+  [[gnu::always_inline]] void operator()() const { arch::Suspend(0, record); }
 };
 
 struct GeneratorResume {
@@ -47,7 +48,8 @@ struct GeneratorSuspend {
   [[gnu::always_inline]] void operator()() const { yielder->Suspend(); }
 };
 
-// --- The traps -------------------------------------------------------------------------------------
+// --- The traps
+// -------------------------------------------------------------------------------------
 
 // Each has `Run(side)`, a function that keeps something over several switches and returns how many
 // pieces of it were wrong afterwards.
@@ -67,7 +69,7 @@ struct RedZone {
     uint64_t locals[12];
     for (unsigned i = 0; i < 12; ++i) locals[i] = 0x0101010101010101 * i;
     asm volatile("" : "+m"(locals));
-    below_stack_pointer = reinterpret_cast<std::byte*>(locals) < arch::StackPointer();
+    below_stack_pointer = static_cast<ptrdiff_t>(arch::StackBytesBelow(locals)) < 0;
     side();
     asm volatile("" : "+m"(locals));
     unsigned wrong = 0;
@@ -251,7 +253,8 @@ TEST(TrapTargetTest, HasEveryRegister) {
 #endif
 }
 
-// --- The tests -------------------------------------------------------------------------------------
+// --- The tests
+// -------------------------------------------------------------------------------------
 
 // A trap is sprung by the other side's use of the registers, so the other side uses all of them.
 
@@ -273,10 +276,10 @@ bool IsWhatItSays() {
   return true;
 }
 
-void ScrambleForever(void*, arch::LinkRecord* record) {
+void ScrambleForever(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
   for (;;) {
     ScrambleRegisters();
-    arch::Suspend(nullptr, record);
+    arch::Suspend(0, record);
   }
 }
 
@@ -295,11 +298,11 @@ struct Progress {
 };
 
 template <typename Trap>
-void RunOnce(void* word, arch::LinkRecord* record) {
-  auto* const progress = static_cast<Progress*>(word);
+void RunOnce(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  auto* const progress = reinterpret_cast<Progress*>(word);
   progress->wrong = Trap::Run(RawSuspend{record});
   progress->finished = true;
-  for (;;) arch::Suspend(nullptr, record);
+  for (;;) arch::Suspend(0, record);
 }
 
 TYPED_TEST(TrapTest, KeepsItOverARawSuspend) {
@@ -307,7 +310,7 @@ TYPED_TEST(TrapTest, KeepsItOverARawSuspend) {
   Progress progress;
   while (!progress.finished) {
     ScrambleRegisters();
-    arch::Resume(&progress, generator.record());
+    arch::Resume(reinterpret_cast<uintptr_t>(&progress), generator.record());
   }
   EXPECT_EQ(progress.wrong, 0U);
   if (!IsWhatItSays<TypeParam>()) {
@@ -330,9 +333,9 @@ TYPED_TEST(TrapTest, KeepsItOverAResume) {
 
 TYPED_TEST(TrapTest, KeepsItOverASuspend) {
   unsigned wrong = 0;
-  auto generator = MakeGenerator<void>(
-      *OsStack::Create(kStackBytes),
-      [&](Yielder<void>& yielder) { wrong = TypeParam::Run(GeneratorSuspend{&yielder}); });
+  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
+    wrong = TypeParam::Run(GeneratorSuspend{&yielder});
+  });
   for (bool resumed = true; resumed;) {
     ScrambleRegisters();
     resumed = generator.Resume();
@@ -340,30 +343,31 @@ TYPED_TEST(TrapTest, KeepsItOverASuspend) {
   EXPECT_EQ(wrong, 0U);
 }
 
-// The compilers keep integers of MMX registers only where intrinsics ask for them, and the ABI wants
-// `emms` before a call; a switch is none. Both sides leave the x87 unit alone meanwhile.
+// The compilers keep integers of MMX registers only where intrinsics ask for them, and the ABI
+// wants `emms` before a call; a switch is none. Both sides leave the x87 unit alone meanwhile.
 TEST(MmxTest, KeepsThemOverARawResume) {
-  const RawGenerator<> generator(*OsStack::Create(kStackBytes), [](void*, arch::LinkRecord* record) {
-    for (;;) {
-      asm volatile(
-          "pcmpeqd %%mm0, %%mm0\n\t"
-          "pcmpeqd %%mm1, %%mm1\n\t"
-          "pcmpeqd %%mm2, %%mm2\n\t"
-          "pcmpeqd %%mm3, %%mm3\n\t"
-          "pcmpeqd %%mm4, %%mm4\n\t"
-          "pcmpeqd %%mm5, %%mm5\n\t"
-          "pcmpeqd %%mm6, %%mm6\n\t"
-          "pcmpeqd %%mm7, %%mm7"
-          :
-          :
-          : "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7");
-      arch::Suspend(nullptr, record);
-    }
-  });
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes),
+                                 [](uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
+                                   for (;;) {
+                                     asm volatile(
+                                         "pcmpeqd %%mm0, %%mm0\n\t"
+                                         "pcmpeqd %%mm1, %%mm1\n\t"
+                                         "pcmpeqd %%mm2, %%mm2\n\t"
+                                         "pcmpeqd %%mm3, %%mm3\n\t"
+                                         "pcmpeqd %%mm4, %%mm4\n\t"
+                                         "pcmpeqd %%mm5, %%mm5\n\t"
+                                         "pcmpeqd %%mm6, %%mm6\n\t"
+                                         "pcmpeqd %%mm7, %%mm7"
+                                         :
+                                         :
+                                         : "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7");
+                                     arch::Suspend(0, record);
+                                   }
+                                 });
   using Vector64 [[gnu::vector_size(8)]] = int;
   Vector64 a = {1, 2}, b = {3, 4}, c = {5, 6}, d = {7, 8};
   asm volatile("" : "+y"(a), "+y"(b), "+y"(c), "+y"(d));
-  arch::Resume(nullptr, generator.record());
+  arch::Resume(0, generator.record());
   asm volatile("" : "+y"(a), "+y"(b), "+y"(c), "+y"(d));
   const int kept[] = {a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]};
   asm volatile("emms" : : : "memory");

@@ -1,5 +1,5 @@
-// Runs random programs that keep values of every kind over resumes and suspends, and look after each
-// whether they are still right. write_programs.cc says what they are like.
+// Runs random programs that keep values of every kind over resumes and suspends, and look after
+// each whether they are still right. write_programs.cc says what they are like.
 
 #include <cstddef>
 #include <ostream>
@@ -50,7 +50,8 @@ std::string NameOf(const ::testing::TestParamInfo<Program>& info) {
   return info.param.name;
 }
 
-// --- By the raw switch -------------------------------------------------------------------------------
+// --- By the raw switch
+// -------------------------------------------------------------------------------
 
 class RawProgramTest : public ::testing::TestWithParam<RawProgram> {};
 INSTANTIATE_TEST_SUITE_P(Random, RawProgramTest, ::testing::ValuesIn(All(kRawTables)),
@@ -63,23 +64,23 @@ struct Task {
   bool finished = false;
 };
 
-void RunBodyOnce(void* word, arch::LinkRecord* record) {
-  auto* const task = static_cast<Task*>(word);
+void RunBodyOnce(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  auto* const task = reinterpret_cast<Task*>(word);
   task->program->body(*task->keeper, record);
   task->finished = true;
-  for (;;) arch::Suspend(nullptr, record);
+  for (;;) arch::Suspend(0, record);
 }
 
-void RunBodyForever(void* word, arch::LinkRecord* record) {
-  const Task task = *static_cast<Task*>(word);
-  arch::Suspend(nullptr, record);
+void RunBodyForever(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  const Task task = *reinterpret_cast<Task*>(word);
+  arch::Suspend(0, record);
   for (;;) task.program->body(*task.keeper, record);
 }
 
-void ScrambleForever(void*, arch::LinkRecord* record) {
+void ScrambleForever(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
   for (;;) {
     ScrambleRegisters();
-    arch::Suspend(nullptr, record);
+    arch::Suspend(0, record);
   }
 }
 
@@ -96,7 +97,7 @@ TEST_P(RawProgramTest, BodyKeepsItsValues) {
   Task task = {&GetParam(), &keeper};
   while (!task.finished) {
     ScrambleRegisters();
-    arch::Resume(&task, generator.record());
+    arch::Resume(reinterpret_cast<uintptr_t>(&task), generator.record());
   }
   EXPECT_EQ(keeper.wrong(), 0U);
 }
@@ -105,14 +106,15 @@ TEST_P(RawProgramTest, BothKeepTheirValues) {
   const RawGenerator<> generator(*OsStack::Create(kStackBytes), &RunBodyForever);
   Keeper body_keeper;
   Task task = {&GetParam(), &body_keeper};
-  arch::Resume(&task, generator.record());
+  arch::Resume(reinterpret_cast<uintptr_t>(&task), generator.record());
   Keeper resumer_keeper;
   for (int i = 0; i < 3; ++i) GetParam().resumer(resumer_keeper, generator.record());
   EXPECT_EQ(resumer_keeper.wrong(), 0U);
   EXPECT_EQ(body_keeper.wrong(), 0U);
 }
 
-// --- By Generator ------------------------------------------------------------------------------------
+// --- By Generator
+// ------------------------------------------------------------------------------------
 
 class GeneratorProgramTest : public ::testing::TestWithParam<GeneratorProgram> {};
 INSTANTIATE_TEST_SUITE_P(Random, GeneratorProgramTest, ::testing::ValuesIn(All(kGeneratorTables)),
@@ -137,9 +139,9 @@ TEST_P(GeneratorProgramTest, ResumerKeepsItsValues) {
 
 TEST_P(GeneratorProgramTest, BodyKeepsItsValues) {
   Keeper keeper;
-  auto generator = MakeGenerator<void>(
-      *OsStack::Create(kStackBytes),
-      [&](Yielder<void>& yielder) { GetParam().body(keeper, yielder); });
+  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
+    GetParam().body(keeper, yielder);
+  });
   for (bool resumed = true; resumed;) {
     ScrambleRegisters();
     resumed = generator.Resume();

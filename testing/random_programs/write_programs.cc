@@ -20,26 +20,47 @@ namespace {
 
 // How a value of each type is hidden, made and changed. The more often a type is listed, the more
 // often it is taken.
-enum class Type { kUint64, kUint32, kUint128, kPointer, kDouble, kFloat, kLongDouble, kV128, kV256, kV512 };
+enum class Type {
+  kUint64,
+  kUint32,
+  kUint128,
+  kPointer,
+  kDouble,
+  kFloat,
+  kLongDouble,
+  kV128,
+  kV256,
+  kV512
+};
 constexpr Type kTypes[] = {
-    Type::kUint64, Type::kUint64, Type::kUint64, Type::kUint64, Type::kUint64, Type::kUint32,
-    Type::kUint32, Type::kUint128, Type::kPointer, Type::kDouble, Type::kDouble, Type::kDouble,
-    Type::kDouble, Type::kFloat, Type::kFloat, Type::kLongDouble, Type::kV128, Type::kV128,
-    Type::kV128, Type::kV256, Type::kV256, Type::kV512,
+    Type::kUint64, Type::kUint64,  Type::kUint64,  Type::kUint64,     Type::kUint64, Type::kUint32,
+    Type::kUint32, Type::kUint128, Type::kPointer, Type::kDouble,     Type::kDouble, Type::kDouble,
+    Type::kDouble, Type::kFloat,   Type::kFloat,   Type::kLongDouble, Type::kV128,   Type::kV128,
+    Type::kV128,   Type::kV256,    Type::kV256,    Type::kV512,
 };
 
 const char* NameOf(Type type) {
   switch (type) {
-    case Type::kUint64: return "uint64_t";
-    case Type::kUint32: return "uint32_t";
-    case Type::kUint128: return "Uint128";
-    case Type::kPointer: return "const void*";
-    case Type::kDouble: return "double";
-    case Type::kFloat: return "float";
-    case Type::kLongDouble: return "long double";
-    case Type::kV128: return "Vector128";
-    case Type::kV256: return "Vector256";
-    case Type::kV512: return "Vector512";
+    case Type::kUint64:
+      return "uint64_t";
+    case Type::kUint32:
+      return "uint32_t";
+    case Type::kUint128:
+      return "Uint128";
+    case Type::kPointer:
+      return "const void*";
+    case Type::kDouble:
+      return "double";
+    case Type::kFloat:
+      return "float";
+    case Type::kLongDouble:
+      return "long double";
+    case Type::kV128:
+      return "Vector128";
+    case Type::kV256:
+      return "Vector256";
+    case Type::kV512:
+      return "Vector512";
   }
   std::abort();
 }
@@ -229,8 +250,9 @@ class FunctionWriter {
     if (!HasSlot()) return;
     const size_t alignment = size_t{8} << (OneIn(2) ? Below(2) : 2 + Below(3));
     const size_t words = 1 + Below(12);
-    const Local local = {"a" + std::to_string(next_++), next_slot_++, Type::kUint64, 8 * words,
-                         alignment, static_cast<unsigned>(Below(256))};
+    const Local local = {
+        "a" + std::to_string(next_++),    next_slot_++, Type::kUint64, 8 * words, alignment,
+        static_cast<unsigned>(Below(256))};
     Line() << "alignas(" << alignment << ") uint64_t " << local.name << "[" << words << "];\n";
     Line() << "for (uint64_t i = 0; i < " << words << "; ++i) " << local.name << "[i] = i + "
            << local.seed << ";\n";
@@ -241,8 +263,9 @@ class FunctionWriter {
   // Memory from `alloca`, of a size that the compiler does not know.
   void WriteBlock() {
     if (!HasSlot()) return;
-    const Local local = {"p" + std::to_string(next_++), next_slot_++, Type::kPointer,
-                         1 + Below(300), 0, static_cast<unsigned>(Below(256))};
+    const Local local = {
+        "p" + std::to_string(next_++),    next_slot_++, Type::kPointer, 1 + Below(300), 0,
+        static_cast<unsigned>(Below(256))};
     Line() << "size_t " << local.name << "_bytes = " << local.bytes << ";\n";
     Line() << "Hide(" << local.name << "_bytes);\n";
     Line() << "auto* const " << local.name << " = static_cast<unsigned char*>(__builtin_alloca("
@@ -305,12 +328,11 @@ void WriteFile(const std::string& seed, int programs, std::ostream& out) {
   for (int i = 0; i < programs; ++i) {
     const std::string name = "Program" + seed + "_" + std::to_string(i);
     const bool is_raw = i % 2 == 0;
-    FunctionWriter(random, out,
-                   is_raw ? "arch::Resume(nullptr, record);" : "generator.Resume();")
-        .Write("void " + name + "Resumer(Keeper& keeper, " +
-               (is_raw ? "arch::LinkRecord* record)"
-                       : "Generator<void, void, OsStack>& generator)"));
-    FunctionWriter(random, out, is_raw ? "arch::Suspend(nullptr, record);" : "yielder.Suspend();")
+    FunctionWriter(random, out, is_raw ? "arch::Resume(0, record);" : "generator.Resume();")
+        .Write(
+            "void " + name + "Resumer(Keeper& keeper, " +
+            (is_raw ? "arch::LinkRecord* record)" : "Generator<void, void, OsStack>& generator)"));
+    FunctionWriter(random, out, is_raw ? "arch::Suspend(0, record);" : "yielder.Suspend();")
         .Write("void " + name + "Body(Keeper& keeper, " +
                (is_raw ? "arch::LinkRecord* record)" : "Yielder<void>& yielder)"));
     (is_raw ? raw_table : generator_table) +=
