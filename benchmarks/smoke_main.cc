@@ -5,6 +5,7 @@
 // The arguments without dashes name the benchmarks that must run. The exit status is 1 where one of
 // them is missing, where there is another, and where one errs or has no time.
 
+#include <cstddef>
 #include <cstdio>
 #include <set>
 #include <string>
@@ -34,10 +35,10 @@ int main(int argc, char** argv) {
   benchmark::RunSpecifiedBenchmarks(&reporter);
   benchmark::Shutdown();
 
-  bool failed = false;
+  std::set<std::string> failed;
   const auto fail = [&failed](const std::string& name, const std::string& reason) {
     std::fprintf(stderr, "%s %s\n", name.c_str(), reason.c_str());
-    failed = true;
+    failed.insert(name);
   };
   for (const auto& [name, message] : reporter.errors()) fail(name, "erred: " + message);
   for (const auto& [name, times_ns] : reporter.times_ns()) {
@@ -46,8 +47,12 @@ int main(int argc, char** argv) {
       if (!(time_ns > 0)) fail(name, "took no time");
     }
   }
+  size_t passed = 0;
   for (const std::string& name : expected) {
     if (!reporter.times_ns().contains(name)) fail(name, "did not run");
+    if (!failed.contains(name)) ++passed;
   }
-  return failed ? 1 : 0;
+  // Counted by whoever counts test cases: each benchmark is one.
+  std::printf("%zu passed, %zu failed, 0 skipped\n", passed, failed.size());
+  return failed.empty() ? 0 : 1;
 }

@@ -23,7 +23,7 @@ constexpr int kMaximumOpenDirectories = 16;
 fringe::OsStack NewStack() {
   absl::StatusOr<fringe::OsStack> stack = fringe::OsStack::Create(kStackBytes);
   if (!stack.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(stack.status().message()).c_str());
+    std::fprintf(stderr, "%s\n", stack.status().ToString().c_str());
     std::abort();
   }
   return *std::move(stack);
