@@ -294,6 +294,7 @@ class Generator {
     return {};
   }
 
+#if defined(__cpp_lib_ranges)
   // A generator that has a name takes part in a pipeline by reference: `gen | std::views::take(3)`
   // leaves the rest in `gen`. One that has none moves into the pipeline.
   template <typename Adaptor>
@@ -301,6 +302,7 @@ class Generator {
       Generator& generator, Adaptor&& adaptor) {
     return std::ranges::ref_view<Generator>(generator) | std::forward<Adaptor>(adaptor);
   }
+#endif
 
  private:
   struct Unchecked {};
@@ -402,8 +404,11 @@ Generator<Output, Input, StackT> MakeGenerator(StackT stack, F body) {
 }  // namespace FRINGE_ABI
 }  // namespace fringe
 
+// libc++ has views from version 15 on.
+#if defined(__cpp_lib_ranges)
 template <typename Output, typename StackT>
 inline constexpr bool std::ranges::enable_view<fringe::Generator<Output, void, StackT>> =
     !std::is_void_v<Output>;
+#endif
 
 #endif  // FRINGE_GENERATOR_H_

@@ -51,13 +51,50 @@ load("@rules_cc//cc:defs.bzl", "cc_library")
 ]
 """
 
-def _abseil_repository_impl(repository_ctx):
+# The headers of the stand-in, by package and target.
+_STAND_IN = {
+    "absl/status": {"status": "status.h", "statusor": "statusor.h"},
+    "absl/strings": {"strings": "str_cat.h"},
+}
+
+_STAND_IN_PACKAGE = """\
+load("@rules_cc//cc:defs.bzl", "cc_library")
+
+[
+    cc_library(
+        name = name,
+        hdrs = [header],
+        visibility = ["//visibility:public"],
+        deps = [":status"] if name == "statusor" else [],
+    )
+    for name, header in {headers}.items()
+]
+"""
+
+def _stand_in(repository_ctx):
+    """Fills the repository with what serves a build without an Abseil, as far as that goes."""
+    for package, names in _TARGETS.items():
+        headers = _STAND_IN.get(package, {})
+        content = _STAND_IN_PACKAGE.format(headers = headers)
+
+        # A target without a header: what needs it does not compile.
+        content += "".join([
+            "\ncc_library(name = \"%s\", visibility = [\"//visibility:public\"])\n" % name
+            for name in names
+            if name not in headers
+        ])
+        repository_ctx.file(package + "/BUILD", content)
+        for header in headers.values():
+            path = package + "/" + header
+            repository_ctx.symlink(Label("//third_party/abseil:stand_in/" + path), path)
+
+def _installed(repository_ctx):
+    """Fills the repository with what links the installed Abseil."""
     require_installed(repository_ctx, "/usr/include/absl/base/config.h", "libabsl-dev")
     linkopts = ["-Wl,--push-state,--as-needed"] + [
         "-l" + library
         for library in installed_libraries(repository_ctx, "absl_")
     ] + ["-Wl,--pop-state"]
-    repository_ctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % repository_ctx.name)
     repository_ctx.file(
         "BUILD",
         _ROOT.format(linkopts = ", ".join(["\"%s\"" % option for option in linkopts])),
@@ -65,8 +102,16 @@ def _abseil_repository_impl(repository_ctx):
     for package, names in _TARGETS.items():
         repository_ctx.file(package + "/BUILD", _PACKAGE.format(names = names))
 
+def _abseil_repository_impl(repository_ctx):
+    repository_ctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % repository_ctx.name)
+    if repository_ctx.os.environ.get("FRINGE_ABSEIL") == "stand_in":
+        _stand_in(repository_ctx)
+    else:
+        _installed(repository_ctx)
+
 abseil_repository = repository_rule(
     implementation = _abseil_repository_impl,
-    doc = "Abseil as installed on this machine.",
+    doc = "Abseil as installed on this machine, or what stands in for it.",
+    environ = ["FRINGE_ABSEIL"],
     local = True,
 )
