@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "arch/arch.h"
+#include "arch/fatal.h"
 #include "fringe/config.h"
 #include "fringe/exception_state.h"
-#include "fringe/fatal.h"
 #include "fringe/watch.h"
 
 #if FRINGE_EXCEPTIONS

@@ -22,9 +22,9 @@
 #include <utility>
 
 #include "arch/arch.h"
+#include "arch/fatal.h"
 #include "fringe/config.h"
 #include "fringe/control.h"
-#include "fringe/fatal.h"
 #include "stacks/stack.h"
 
 #if __STDC_HOSTED__

@@ -1,4 +1,4 @@
-#include "fringe/fatal.h"
+#include "arch/fatal.h"
 
 #include <sys/uio.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // How misuse ends: with one sentence, in every build mode.
 
-#ifndef FRINGE_FATAL_H_
-#define FRINGE_FATAL_H_
+#ifndef FRINGE_ARCH_FATAL_H_
+#define FRINGE_ARCH_FATAL_H_
 
 // Ends the program because a rule was broken; `sentence` names the rule and ends in a full stop.
 //
@@ -10,4 +10,4 @@
 // whichever stack broke the rule, which may be small.
 extern "C" [[noreturn]] void fringe_fatal(const char* sentence);
 
-#endif  // FRINGE_FATAL_H_
+#endif  // FRINGE_ARCH_FATAL_H_
