@@ -122,7 +122,9 @@ class OutputTest : public testing::Test {
 };
 
 TEST_F(OutputTest, Range) {
-#if !defined(__cpp_exceptions)
+#if defined(__clang__) && __clang_major__ < 16 && defined(__GLIBCXX__)
+  GTEST_SKIP() << "Clang before 16 cannot compile libstdc++'s views, of whatever range";
+#elif !defined(__cpp_exceptions)
   GTEST_SKIP() << "the snippet leaves a generator unfinished, which takes exceptions";
 #else
   fringe::Generator<int> squares([](auto& yielder) {
