@@ -173,8 +173,8 @@ class alignas(arch::LinkRecord) Control {
   // Keeps the exception that is being handled for the resumer. Called on the generator's side.
   void CatchCurrentException() { exception_ = std::current_exception(); }
 
-  // Whether `unwind` is what `Unwind` has thrown here. The address alone does not tell: it may be that
-  // of an earlier generator on the same stack.
+  // Whether `unwind` is what `Unwind` has thrown here. The address alone does not tell: it may be
+  // that of an earlier generator on the same stack.
   bool IsUnwoundBy(const ForcedUnwind& unwind) const { return unwinds_ && unwind.owner == this; }
 #endif
 

@@ -295,8 +295,9 @@ class Generator {
   }
 
 #if defined(__cpp_lib_ranges)
-  // A generator that has a name takes part in a pipeline by reference: `gen | std::views::take(3)`
-  // leaves the rest in `gen`. One that has none moves into the pipeline.
+  // A generator that has a name takes part in a pipeline by reference: after
+  // `gen | std::views::take(3)` it is still there to be resumed. One that has none moves into the
+  // pipeline.
   template <typename Adaptor>
   requires(std::is_void_v<Input> && !std::is_void_v<Output>) friend auto operator|(
       Generator& generator, Adaptor&& adaptor) {
@@ -321,7 +322,7 @@ class Generator {
   // What runs first on the stack.
   template <typename F>
   [[noreturn]] static void Entry(uintptr_t word, arch::LinkRecord* record,
-                                 arch::LinkRecord* cancelled_record) {
+                                 arch::LinkRecord* cancelled_record) noexcept {
     auto* const yielder = static_cast<Yielder<Output, Input>*>(
         internal::Control::Of(record != nullptr ? record : cancelled_record));
     yielder->AtStart();
@@ -371,7 +372,7 @@ class Generator {
     } else if (message.record == nullptr) [[unlikely]] {
       return std::nullopt;
     } else if constexpr (internal::kInRegister<Output>) {
-      return internal::FromWord<Output>(message.word);
+      return std::optional<Output>(std::in_place, internal::FromWord<Output>(message.word));
     } else {
       return std::optional<Output>(std::in_place, internal::FromWord<Output&&>(message.word));
     }

@@ -57,7 +57,8 @@ class Call {
       std::conditional_t<std::is_reference_v<Return>, std::remove_reference_t<Return>*,
                          std::optional<std::remove_cv_t<Return>>>>;
 
-  [[noreturn]] static void Entry(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  [[noreturn]] static void Entry(uintptr_t word, arch::LinkRecord* record,
+                                 arch::LinkRecord*) noexcept {
     Control* const control = Control::Of(record);
     control->AtStart();
     reinterpret_cast<internal::Call<F>*>(word)->Invoke();
