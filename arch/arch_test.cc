@@ -188,8 +188,7 @@ TEST(SwitchTest, SimdWorksOnAFreshStackAndAfterASwitch) {
 }
 #endif
 
-// Keeps as many values alive across `kSteps` switches as there are registers; `leaf` in that
-// nothing else is called, so that the locals may lie below the stack pointer.
+// Keeps as many values alive across switches as there are registers.
 template <typename Step>
 [[gnu::always_inline]] inline uintptr_t MixAcross(uintptr_t seed, Step step) {
   volatile uintptr_t local[12];
@@ -231,7 +230,7 @@ constexpr uintptr_t kStep = 17;
   });
 }
 
-TEST(SwitchTest, RegistersAndRedZoneLiveOnTheResumersSide) {
+TEST(SwitchTest, RegistersLiveOnTheResumersSide) {
   RawStack stack;
   stack.Start([](uintptr_t, LinkRecord* record) {
     for (;;) SuspendWith(kStep, record);
@@ -239,7 +238,7 @@ TEST(SwitchTest, RegistersAndRedZoneLiveOnTheResumersSide) {
   EXPECT_EQ(MixAcrossResumes(1234567, stack.record()), MixAcrossNothing(1234567));
 }
 
-TEST(SwitchTest, RegistersAndRedZoneLiveOnTheGeneratorsSide) {
+TEST(SwitchTest, RegistersLiveOnTheGeneratorsSide) {
   RawStack stack;
   stack.Start([](uintptr_t word, LinkRecord* record) {
     SuspendWith(MixAcross(word, [record] { return SuspendWith(kStep, record); }), record);
