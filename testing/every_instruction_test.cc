@@ -1,7 +1,6 @@
 // Unwinds at every instruction of resumes and suspends, as a profiler's signal would: each time one
 // has been executed, the trap flag brings us into a signal handler that takes a backtrace.
 
-#include <signal.h>
 #include <ucontext.h>
 
 #include <array>
@@ -19,11 +18,11 @@
 #include "testing/backtrace.h"
 #include "testing/ordered_stacks.h"
 #include "testing/raw_generator.h"
+#include "testing/single_step.h"
 
 namespace fringe::testing {
 namespace {
 
-constexpr greg_t kTrapFlag = 0x100;
 constexpr int kRoundTrips = 5;
 
 const void* main_function;
@@ -31,7 +30,6 @@ const void* main_function;
 // What the handler is told and what it finds out. It allocates nothing and calls no assertion: both
 // could be what was interrupted.
 struct Stepping {
-  volatile bool on = false;
   const void* above_resumer = nullptr;  // the function whose frame lies above the resumer's
   const void* generator = nullptr;      // the generator's own
 
@@ -43,14 +41,8 @@ struct Stepping {
 };
 Stepping stepping;
 
-void OnTrap(int, siginfo_t*, void* raw_context) {
-  greg_t* const registers = static_cast<ucontext_t*>(raw_context)->uc_mcontext.gregs;
-  if (!stepping.on) {
-    registers[REG_EFL] &= ~kTrapFlag;
-    return;
-  }
-  registers[REG_EFL] |= kTrapFlag;
-  const auto pc = static_cast<uintptr_t>(registers[REG_RIP]);
+void VisitInstruction(const ucontext_t& context) {
+  const auto pc = static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
   // lld's stubs for calls of shared libraries are the one thing without unwind information. (The
   // unwinder looks up the address before the one it is asked for.)
   if (FunctionOf(reinterpret_cast<const void*>(pc + 1)) == nullptr) {
@@ -69,18 +61,6 @@ void OnTrap(int, siginfo_t*, void* raw_context) {
   }
 }
 
-// Steps from its creation to its destruction.
-class SingleStep {
- public:
-  SingleStep() {
-    stepping.on = true;
-    asm volatile("int3");  // the handler sets the flag
-  }
-  ~SingleStep() { stepping.on = false; }
-  SingleStep(const SingleStep&) = delete;
-  SingleStep& operator=(const SingleStep&) = delete;
-};
-
 // The frame that is lost when the trampoline's CFA is wrong: the resumer's own is still found then.
 template <typename F>
 [[gnu::noinline]] void AboveResumer(F resumer) {
@@ -91,16 +71,9 @@ template <typename F>
 
 class EveryInstructionTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    struct sigaction action = {};
-    action.sa_sigaction = OnTrap;
-    action.sa_flags = SA_SIGINFO;
-    ASSERT_EQ(sigaction(SIGTRAP, &action, &old_action_), 0);
-    stepping = Stepping();
-  }
+  void SetUp() override { stepping = Stepping(); }
 
   void TearDown() override {
-    ASSERT_EQ(sigaction(SIGTRAP, &old_action_, nullptr), 0);
     EXPECT_EQ(stepping.lost, 0U);
     for (size_t i = 0; i < stepping.lost && i < stepping.where.size(); ++i) {
       ADD_FAILURE() << "main and the function above the resumer are not found from "
@@ -113,9 +86,6 @@ class EveryInstructionTest : public ::testing::Test {
     RecordProperty("instructions", static_cast<int>(stepping.instructions));
     RecordProperty("instructions_in_generator", static_cast<int>(stepping.in_generator));
   }
-
- private:
-  struct sigaction old_action_ = {};
 };
 
 // --- The raw switch
@@ -125,18 +95,21 @@ class EveryInstructionTest : public ::testing::Test {
 
 void RawBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
   stepping.generator = ThisFunction();
-  for (volatile uint64_t count = 0;;) {
+  volatile uint64_t count = 0;
+  for (arch::Message message = {word, record}; message.record != nullptr;) {
     Leaf(&count);
-    word = arch::Suspend(word, record).word;
+    message = arch::Suspend(message.word, record);
   }
+  arch::Finish(record);
 }
 
 template <Stack StackT>
 void StepRaw(StackT stack) {
   const RawGenerator<StackT> generator(std::move(stack), &RawBody);
   AboveResumer([&] {
-    const SingleStep step;
+    const SingleStep step(&VisitInstruction);
     for (int i = 0; i < kRoundTrips; ++i) arch::Resume(0, generator.record());
+    arch::Cancel(generator.record());
   });
 }
 
@@ -172,7 +145,7 @@ void StepGenerator(StackT stack) {
     // Once without: the dynamic linker resolves what is called, under a lock that the unwinder
     // takes.
     std::pair<int, StackT> warm = run(std::move(stack));
-    const SingleStep step;
+    const SingleStep step(&VisitInstruction);
     const std::pair<int, StackT> stepped = run(std::move(warm.second));
     if (stepped.first != warm.first) __builtin_trap();
   });
@@ -200,7 +173,7 @@ TEST_F(EveryInstructionTest, OnStack) {
       for (int i = 0; i < kRoundTrips; ++i) Leaf(&count);
     };
     fringe::OnStack(stack, call);
-    const SingleStep step;
+    const SingleStep step(&VisitInstruction);
     for (int i = 0; i < kRoundTrips; ++i) fringe::OnStack(stack, call);
   });
 }

@@ -14,6 +14,13 @@
 #include "stacks/os_stack.h"
 #include "stacks/stack.h"
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define FRINGE_RAW_GENERATOR_VALGRIND 1
+#else
+#define FRINGE_RAW_GENERATOR_VALGRIND 0
+#endif
+
 namespace fringe::testing {
 
 // Owns a stack with a link record at its base. `arch::Resume(word, generator.record())` resumes it.
@@ -27,12 +34,18 @@ class RawGenerator {
         stack_.base() - base % alignof(arch::LinkRecord) - sizeof(arch::LinkRecord);
     record_ = new (place) arch::LinkRecord;
     arch::Init(record_, place, entry);
+#if FRINGE_RAW_GENERATOR_VALGRIND
+    valgrind_id_ = VALGRIND_STACK_REGISTER(stack_.limit(), stack_.base());
+#endif
   }
   ~RawGenerator() {
     // The redzones of frames that are given up are not for whoever gets the memory next. (Nothing
     // without AddressSanitizer.)
     ASAN_UNPOISON_MEMORY_REGION(stack_.limit(),
                                 static_cast<size_t>(stack_.base() - stack_.limit()));
+#if FRINGE_RAW_GENERATOR_VALGRIND
+    VALGRIND_STACK_DEREGISTER(valgrind_id_);
+#endif
   }
   RawGenerator(const RawGenerator&) = delete;
   RawGenerator& operator=(const RawGenerator&) = delete;
@@ -42,6 +55,9 @@ class RawGenerator {
  private:
   StackT stack_;
   arch::LinkRecord* record_;
+#if FRINGE_RAW_GENERATOR_VALGRIND
+  unsigned valgrind_id_;
+#endif
 };
 
 }  // namespace fringe::testing

@@ -1,0 +1,131 @@
+// gdb shows a generator's frames, then its resumer's, then main's: in programs compiled with and
+// without optimisation, whichever way the stacks lie.
+
+#include <cstddef>
+#include <iostream>
+#include <map>
+#include <regex>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "testing/command.h"
+
+namespace fringe::testing {
+namespace {
+
+// The program compiled in each way: the test's arguments.
+std::vector<std::string> programs;
+
+// The parameters: which program, and where the generator's stack lies.
+class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>> {
+ protected:
+  void SetUp() override {
+    if (!IsInstalled("gdb")) GTEST_SKIP() << "gdb is not installed";
+    static const std::string trial =
+        RunCommand({"gdb", "-nx", "-batch", "-ex", "run", "/bin/true"}).output;
+    if (trial.find("exited normally") == std::string::npos) {
+      GTEST_SKIP() << "gdb cannot trace a process here: " << trial;
+    }
+    ASSERT_EQ(programs.size(), 2U) << "the test's arguments are the programs";
+  }
+
+  // Returns: what gdb prints for `commands`, the first of which find the program before its start.
+  static std::string Gdb(const std::vector<std::string>& commands) {
+    std::vector<std::string> words = {"gdb", "-nx", "-batch"};
+    for (const char* const setting :
+         {"set debuginfod enabled off", "set width 0", "set style enabled off",
+          "set disable-randomization off", "break BreakHere"}) {
+      words.insert(words.end(), {"-ex", setting});
+    }
+    for (const std::string& command : commands) words.insert(words.end(), {"-ex", command});
+    words.insert(words.end(),
+                 {"--args", programs[std::get<0>(GetParam())], std::get<1>(GetParam())});
+    return RunCommand(words).output;
+  }
+
+  // Returns: the backtraces at the breakpoint, in a generator that has just begun and in the same
+  // after a suspend. gdb is slow to start, so one run serves all tests with the same parameters.
+  static std::pair<std::string, std::string> Backtraces() {
+    static std::map<ParamType, std::pair<std::string, std::string>> cache;
+    const auto [entry, is_new] = cache.try_emplace(GetParam());
+    if (is_new) {
+      const std::string output =
+          Gdb({"run", "backtrace", "echo AND AFTER A SUSPEND\\n", "continue", "backtrace"});
+      const size_t middle = output.find("AND AFTER A SUSPEND");
+      if (middle == std::string::npos) {
+        ADD_FAILURE() << output;
+      } else {
+        entry->second = {output.substr(0, middle), output.substr(middle)};
+      }
+    }
+    return entry->second;
+  }
+
+  // Returns: the functions of gdb's backtrace in `output`, the innermost first.
+  static std::vector<std::string> FramesIn(const std::string& output) {
+    static const std::regex kFrame(R"(#\d+ +(?:0x[0-9a-f]+ in )?(.*?) \(.*)");
+    std::vector<std::string> frames;
+    for (const std::string& line : SplitLines(output)) {
+      std::smatch match;
+      if (std::regex_match(line, match, kFrame)) frames.push_back(match[1]);
+    }
+    return frames;
+  }
+
+  static void ExpectWholeBacktrace(const std::string& output) {
+    const std::vector<std::string> frames = FramesIn(output);
+    std::vector<std::string> named;
+    for (const std::string& frame : frames) {
+      for (const char* const name :
+           {"BreakHere", "Inner", "Body", "Resumer", "AboveResumer", "main"}) {
+        if (frame == name) named.push_back(frame);
+      }
+    }
+    EXPECT_EQ(named, std::vector<std::string>(
+                         {"BreakHere", "Inner", "Body", "Resumer", "AboveResumer", "main"}));
+    EXPECT_TRUE(!frames.empty() && frames.back() == "main");
+    // What gdb says of a stack that it does not trust, and of frames that it cannot name.
+    for (const char* const complaint :
+         {"corrupt stack", "previous frame", "Backtrace stopped", "signal handler called", "??"}) {
+      EXPECT_EQ(output.find(complaint), std::string::npos) << complaint;
+    }
+    if (HasFailure()) std::cerr << "gdb said:\n" << output;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    All, GdbTest, ::testing::Combine(::testing::Values(0, 1), ::testing::Values("below", "above")),
+    [](const auto& parameters) {
+      return std::string(std::get<0>(parameters.param) == 0 ? "Unoptimized" : "Optimized") +
+             (std::get<1>(parameters.param) == "below" ? "Below" : "Above");
+    });
+
+TEST_P(GdbTest, BacktraceInAGeneratorThatHasJustBegunReachesMain) {
+  ExpectWholeBacktrace(Backtraces().first);
+}
+
+TEST_P(GdbTest, BacktraceInAGeneratorThatWasSuspendedReachesMain) {
+  ExpectWholeBacktrace(Backtraces().second);
+}
+
+TEST_P(GdbTest, UpIntoTheResumerFindsItsLocals) {
+  const std::vector<std::string> frames = FramesIn(Backtraces().second);
+  size_t depth = 0;
+  while (depth < frames.size() && frames[depth] != "Resumer") ++depth;
+  ASSERT_LT(depth, frames.size());
+  const std::string output =
+      Gdb({"run", "continue", "up " + std::to_string(depth), "print local_of_resumer"});
+  EXPECT_NE(output.find("= 4711\n"), std::string::npos) << output;
+}
+
+}  // namespace
+}  // namespace fringe::testing
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  fringe::testing::programs.assign(argv + 1, argv + argc);
+  return RUN_ALL_TESTS();
+}

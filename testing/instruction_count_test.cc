@@ -1,0 +1,120 @@
+// How many instructions a resume and a suspend take, and that none of them is a call. Counted one
+// by one with the trap flag, in code compiled at -O2 whatever the build says.
+
+#include <ucontext.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "arch/arch.h"
+#include "fringe/generator.h"
+#include "gtest/gtest.h"
+#include "stacks/os_stack.h"
+#include "testing/opaque.h"
+#include "testing/raw_generator.h"
+#include "testing/single_step.h"
+
+namespace fringe::testing {
+namespace {
+
+// Written by the handler.
+size_t instructions;
+size_t calls;
+
+void CountInstruction(const ucontext_t& context) {
+  ++instructions;
+  const auto* const code = reinterpret_cast<const uint8_t*>(context.uc_mcontext.gregs[REG_RIP]);
+  // Of a register that needs a prefix, too.
+  const uint8_t* const opcode = (*code & 0xf0) == 0x40 ? code + 1 : code;
+  const bool is_direct_call = opcode[0] == 0xe8;
+  const bool is_indirect_call = opcode[0] == 0xff && (opcode[1] >> 3 & 7) == 2;
+  if (is_direct_call || is_indirect_call) ++calls;
+}
+
+struct Count {
+  size_t instructions;
+  size_t calls;
+};
+
+// Returns: what `round_trips(2 * n)` takes more than `round_trips(n)`, by n.
+template <typename F>
+Count PerRoundTrip(F round_trips) {
+  constexpr size_t kRoundTrips = 16;
+  const auto count = [&](size_t n) {
+    Hide(n);
+    instructions = 0;
+    calls = 0;
+    {
+      const SingleStep step(&CountInstruction);
+      round_trips(n);
+    }
+    return Count{instructions, calls};
+  };
+  count(kRoundTrips);  // once without: the dynamic linker, the first resume
+  const Count once = count(kRoundTrips);
+  const Count twice = count(2 * kRoundTrips);
+  return {(twice.instructions - once.instructions) / kRoundTrips,
+          (twice.calls - once.calls) / kRoundTrips};
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+#define FRINGE_IS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define FRINGE_IS_SANITIZED 1
+#endif
+#endif
+#if !defined(FRINGE_IS_SANITIZED)
+#define FRINGE_IS_SANITIZED 0
+#endif
+
+// The loops that are counted, each with one resume or suspend.
+
+[[gnu::noinline]] void ResumeRaw(arch::LinkRecord* record, size_t n) {
+  for (size_t i = 0; i < n; ++i) arch::Resume(0, record);
+}
+
+void SuspendRaw(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  for (;;) word = arch::Suspend(word, record).word;
+}
+
+using Uint64Generator = Generator<uint64_t, uint64_t, OsStack>;
+
+[[gnu::noinline]] uint64_t ResumeGenerator(Uint64Generator& generator, size_t n) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += generator.Resume(i).value_or(0);
+  return sum;
+}
+
+// Ten instructions in each direction, and the loops on both sides.
+TEST(InstructionCountTest, RawRoundTrip) {
+  if (FRINGE_IS_SANITIZED) GTEST_SKIP() << "sanitizers add instructions";
+  const RawGenerator<> generator(*OsStack::Create(64 << 10), &SuspendRaw);
+  const Count count = PerRoundTrip([&](size_t n) { ResumeRaw(generator.record(), n); });
+  EXPECT_EQ(count.calls, 0U);
+  EXPECT_LE(count.instructions, 28U);
+  RecordProperty("instructions", static_cast<int>(count.instructions));
+}
+
+// With a value in each direction.
+TEST(InstructionCountTest, GeneratorRoundTrip) {
+  if (FRINGE_IS_SANITIZED) GTEST_SKIP() << "sanitizers add instructions";
+  auto generator = MakeGenerator<uint64_t, uint64_t>(
+      *OsStack::Create(64 << 10), [](Yielder<uint64_t, uint64_t>& yielder, uint64_t input) {
+        for (;;) input = yielder.Suspend(input);
+      });
+  const Count count = PerRoundTrip([&](size_t n) { ResumeGenerator(generator, n); });
+  EXPECT_EQ(count.calls, 0U);
+#if defined(__cpp_exceptions)
+  EXPECT_LE(count.instructions, 54U);
+#else
+  EXPECT_LE(count.instructions, 44U);
+#endif
+  RecordProperty("instructions", static_cast<int>(count.instructions));
+  // Not by its destructor, which needs exceptions.
+  static_cast<void>(std::move(generator).UnsafeUnwrap());
+}
+
+}  // namespace
+}  // namespace fringe::testing
