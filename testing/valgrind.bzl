@@ -1,0 +1,27 @@
+"""Tests under Valgrind."""
+
+load("@rules_cc//cc:defs.bzl", "cc_test")
+
+def valgrind_test(name, binary, leave_out = [], expect_errors = False, **kwargs):
+    """Runs a program under memcheck: a test that fails where Valgrind finds an error or a leak.
+
+    Args:
+      name: the test's name.
+      binary: the program's label: a cc_test, or a cc_binary that takes GoogleTest's flags or
+        ignores them.
+      leave_out: patterns of tests that the program is not to run, besides death tests: those leave
+        processes that die with whatever they have allocated.
+      expect_errors: Valgrind must find something.
+      **kwargs: as for any test.
+    """
+    cc_test(
+        name = name,
+        size = kwargs.pop("size", "medium"),
+        args = [
+            "$(rootpath %s)" % binary,
+            "--expect_errors" if expect_errors else "'%s'" % ":".join(["*DeathTest*"] + leave_out),
+        ],
+        data = [binary],
+        deps = ["//testing:valgrind_runner"],
+        **kwargs
+    )

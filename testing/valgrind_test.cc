@@ -1,0 +1,60 @@
+// Runs a program under Valgrind's memcheck, which must find nothing: see valgrind.bzl.
+//
+//   valgrind_test PROGRAM TESTS_TO_LEAVE_OUT
+//   valgrind_test PROGRAM --expect_errors
+//
+// The second form is for a program that does not tell Valgrind of its stacks. Valgrind must say so:
+// otherwise its silence about the others would mean nothing.
+
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "testing/command.h"
+
+namespace fringe::testing {
+namespace {
+
+std::vector<std::string> arguments;
+
+class ValgrindTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!IsInstalled("valgrind")) GTEST_SKIP() << "Valgrind is not installed";
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FRINGE_IS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FRINGE_IS_SANITIZED 1
+#endif
+#endif
+#if defined(FRINGE_IS_SANITIZED)
+    GTEST_SKIP() << "Valgrind does not run what a sanitizer watches";
+#elif defined(__AVX512F__)
+    GTEST_SKIP() << "Valgrind does not know AVX-512";
+#endif
+    ASSERT_EQ(arguments.size(), 2U);
+  }
+
+  // What Valgrind says of a stack pointer that goes where no stack is known.
+  static constexpr const char* kWarning = "client switching stacks?";
+};
+
+TEST_F(ValgrindTest, MemcheckFindsNothing) {
+  const bool expects_errors = arguments[1] == "--expect_errors";
+  const CommandResult result = RunCommand(
+      {"valgrind", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
+       arguments[0], "--gtest_filter=-" + (expects_errors ? "" : arguments[1]), "--gtest_brief=1"});
+  EXPECT_EQ(result.exit_status, expects_errors ? 99 : 0);
+  EXPECT_EQ(result.output.find(kWarning) != std::string::npos, expects_errors);
+  if (HasFailure()) ADD_FAILURE() << "Valgrind said:\n" << result.output;
+}
+
+}  // namespace
+}  // namespace fringe::testing
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  fringe::testing::arguments.assign(argv + 1, argv + argc);
+  return RUN_ALL_TESTS();
+}
