@@ -11,6 +11,7 @@
 #if FRINGE_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #if FRINGE_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -38,6 +39,8 @@ class Watch {
 #if FRINGE_ASAN
     limit_ = limit;
     size_bytes_ = static_cast<size_t>(base - limit);
+    // What only a suspended generator points to is no leak.
+    __lsan_register_root_region(limit_, size_bytes_);
 #endif
 #if FRINGE_TSAN
     generator_fiber_ = __tsan_create_fiber(0);
@@ -51,6 +54,7 @@ class Watch {
 #if FRINGE_TSAN || FRINGE_VALGRIND || FRINGE_ASAN
   ~Watch() {
 #if FRINGE_ASAN
+    __lsan_unregister_root_region(limit_, size_bytes_);
     // Frames that were given up leave their redzones poisoned for whoever gets the memory next.
     __asan_unpoison_memory_region(limit_, size_bytes_);
 #endif

@@ -1,0 +1,524 @@
+// Generators that move from thread to thread.
+
+#include <pthread.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <latch>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "fringe/config.h"
+#include "fringe/generator.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "stacks/os_stack.h"
+
+#if FRINGE_EXCEPTIONS
+#include <exception>
+#endif
+
+namespace fringe {
+namespace {
+
+using ::testing::ExitedWithCode;
+using ::testing::HasSubstr;
+using ::testing::Optional;
+
+OsStack NewStack() { return *OsStack::Create(64 << 10); }
+
+using IntGenerator = Generator<int, void, OsStack>;
+
+// A number of the running thread's own, zero until it sets one. docs/threads.md shows these two as
+// the way to use a thread-local in a generator: a compiler can neither inline them nor conclude
+// that they give the same each time.
+thread_local int thread_number = 0;
+
+[[gnu::noinline]] int ThreadNumber() {
+  asm volatile("");
+  return thread_number;
+}
+
+[[gnu::noinline]] void SetThreadNumber(int number) {
+  asm volatile("");
+  thread_number = number;
+}
+
+// A value that passes from thread to thread: each waits for its turn.
+class Turn {
+ public:
+  void WaitFor(int turn) {
+    for (int seen = turn_.load(std::memory_order_acquire); seen != turn;
+         seen = turn_.load(std::memory_order_acquire)) {
+      turn_.wait(seen, std::memory_order_acquire);
+    }
+  }
+  void Set(int turn) {
+    turn_.store(turn, std::memory_order_release);
+    turn_.notify_all();
+  }
+
+ private:
+  std::atomic<int> turn_ = 0;
+};
+
+// --- Hand-over
+// ----------------------------------------------------------------------------------------
+
+TEST(ThreadTest, CreatedResumedAndDestroyedOnDifferentThreads) {
+  std::optional<IntGenerator> gen;
+  std::thread([&gen] {
+    gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
+      for (;;) yielder.Suspend(ThreadNumber());
+    });
+  }).join();
+  for (int i = 1; i < 20; ++i) {
+    std::thread([&gen, i] {
+      SetThreadNumber(i);
+      EXPECT_THAT(gen->Resume(), Optional(i));
+    }).join();
+  }
+#if FRINGE_EXCEPTIONS
+  std::thread([&gen] { gen.reset(); }).join();
+#else
+  std::move(*gen).UnsafeUnwrap();
+#endif
+}
+
+// No lock: the turn alone orders the resumes. What the body keeps in its frame is written on one
+// thread and read on the next.
+TEST(ThreadTest, HandedOverByAnAtomic) {
+  constexpr int kRounds = 2000;
+  constexpr int kThreads = 3;
+  int in_frame = 0;
+  auto gen = MakeGenerator<int>(NewStack(), [&in_frame](Yielder<int>& yielder) {
+    std::array<int, 8> frame = {};
+    for (int i = 0; i < kRounds * kThreads; ++i) {
+      EXPECT_EQ(frame[static_cast<size_t>(i) % 8], i < 8 ? 0 : i - 8);
+      frame[static_cast<size_t>(i) % 8] = i;
+      in_frame = i;
+      yielder.Suspend(ThreadNumber());
+    }
+  });
+  Turn turn;
+  auto work = [&](int number) {
+    SetThreadNumber(number + 1);
+    for (int round = 0; round < kRounds; ++round) {
+      const int mine = round * kThreads + number;
+      turn.WaitFor(mine);
+      EXPECT_THAT(gen.Resume(), Optional(number + 1));
+      EXPECT_EQ(in_frame, mine);
+      turn.Set(mine + 1);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) threads.emplace_back(work, i);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(gen.Resume(), std::nullopt);
+}
+
+// Generators move into a queue and out of it, as in a scheduler.
+TEST(ThreadTest, HandedOverByAQueueUnderAMutex) {
+  constexpr int kGenerators = 16;
+  constexpr int kSteps = 500;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<IntGenerator> queue;
+  int unfinished = kGenerators;
+  std::atomic<int> steps = 0;
+  for (int id = 0; id < kGenerators; ++id) {
+    queue.push_back(MakeGenerator<int>(NewStack(), [&steps](Yielder<int>& yielder) {
+      for (int i = 0; i < kSteps; ++i) {
+        steps.fetch_add(1, std::memory_order_relaxed);
+        yielder.Suspend(i);
+      }
+    }));
+  }
+  auto work = [&] {
+    std::unique_lock<std::mutex> lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return !queue.empty() || unfinished == 0; });
+      if (unfinished == 0) return;
+      IntGenerator gen = std::move(queue.front());
+      queue.pop_front();
+      lock.unlock();
+      const bool goes_on = gen.Resume().has_value();
+      lock.lock();
+      if (goes_on) {
+        queue.push_back(std::move(gen));
+        changed.notify_one();
+      } else if (--unfinished == 0) {
+        changed.notify_all();
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(steps.load(), kGenerators * kSteps);
+}
+
+// A generator resumes another, and both move: the inner one returns to the thread that its resumer
+// is on now.
+TEST(ThreadTest, GeneratorsInsideOneAnotherMoveTogether) {
+  auto outer = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
+    auto inner = MakeGenerator<int>(NewStack(), [](Yielder<int>& inner_yielder) {
+      for (int i = 0; i < 10; ++i) inner_yielder.Suspend(ThreadNumber());
+    });
+    while (std::optional<int> number = inner.Resume()) {
+      EXPECT_EQ(*number, ThreadNumber());
+      yielder.Suspend(*number);
+    }
+  });
+  for (int i = 1; i <= 10; ++i) {
+    std::thread([&outer, i] {
+      SetThreadNumber(i);
+      EXPECT_THAT(outer.Resume(), Optional(i));
+    }).join();
+  }
+  EXPECT_EQ(outer.Resume(), std::nullopt);
+}
+
+#if FRINGE_EXCEPTIONS
+
+// --- Thread-locals of our own
+// -----------------------------------------------------------------------
+//
+// `Resume` uses the exception state of the thread that it runs on. Where the body of a generator
+// resumes another in a loop and is itself moved in between, a compiler that takes that address for
+// a constant goes on with another thread's. A scene has a generator of that kind, and a thread that
+// keeps still with its own exception state as the scene wants it.
+
+// Returns: the number that is being handled, or -1.
+[[gnu::noinline]] int Handled() {
+  if (std::current_exception() == nullptr) return -1;
+  try {
+    throw;
+  } catch (int number) {
+    return number;
+  }
+}
+
+// Runs `first` on this thread and `second` on another. They take turns, and each stays where it is,
+// in a handler or not, while the other runs.
+template <typename First, typename Second>
+void RunOnTwoThreads(First first, Second second) {
+  Turn turn;
+  std::thread other([&] { second(turn); });
+  first(turn);
+  other.join();
+}
+
+// How the outer generator is written. Compilers find a constant in a loop in one way, and in
+// statements one after the other in another.
+enum class Shape { kLoop, kStraight };
+
+// A generator that resumes another at each step, of which `handles` says at which steps it is in a
+// handler of its own when it suspends.
+class Nest {
+ public:
+  static constexpr int kSteps = 6;
+  using Handles = std::array<bool, kSteps>;
+
+  explicit Nest(const Handles& handles) : handles_(handles) {}
+
+  IntGenerator Make(Shape shape) {
+    return MakeGenerator<int>(NewStack(), [this, shape](Yielder<int>& yielder) {
+      auto inner = MakeGenerator<int>(NewStack(), [this](Yielder<int>& y) { Inner(y); });
+      if (shape == Shape::kLoop) {
+        while (const std::optional<int> value = inner.Resume()) {
+          // What the inner one handles is not seen here.
+          yielder.Suspend(Handled() == -1 ? *value : -100);
+        }
+      } else {
+        Straight(yielder, inner);
+        EXPECT_EQ(inner.Resume(), std::nullopt);
+      }
+    });
+  }
+
+ private:
+  void Inner(Yielder<int>& yielder) const {
+    for (const bool handle : handles_) {
+      if (!handle) {
+        yielder.Suspend(Handled());
+        continue;
+      }
+      try {
+        throw 7;
+      } catch (int) {
+        yielder.Suspend(Handled());
+      }
+    }
+  }
+
+  static void Straight(Yielder<int>& yielder, IntGenerator& inner) {
+    int value = inner.Resume().value_or(-200);
+    yielder.Suspend(Handled() == -1 ? value : -100);
+    value = inner.Resume().value_or(-200);
+    yielder.Suspend(Handled() == -1 ? value : -100);
+    value = inner.Resume().value_or(-200);
+    yielder.Suspend(Handled() == -1 ? value : -100);
+    value = inner.Resume().value_or(-200);
+    yielder.Suspend(Handled() == -1 ? value : -100);
+    value = inner.Resume().value_or(-200);
+    yielder.Suspend(Handled() == -1 ? value : -100);
+    value = inner.Resume().value_or(-200);
+    yielder.Suspend(Handled() == -1 ? value : -100);
+  }
+
+  Handles handles_;
+};
+
+class ThreadLocalTest : public testing::TestWithParam<Shape> {};
+
+INSTANTIATE_TEST_SUITE_P(Shapes, ThreadLocalTest, testing::Values(Shape::kLoop, Shape::kStraight),
+                         [](const auto& info) {
+                           return info.param == Shape::kLoop ? "Loop" : "Straight";
+                         });
+
+// The thread left behind handles nothing, the one that goes on comes back from a generator that is
+// in a handler.
+TEST_P(ThreadLocalTest, HandlerIsSetAsideOnTheThreadOfNow) {
+  Nest nest({false, false, true, false, true, false});
+  auto gen = nest.Make(GetParam());
+  RunOnTwoThreads(
+      [&](Turn& turn) {
+        EXPECT_THAT(gen.Resume(), Optional(-1));
+        EXPECT_THAT(gen.Resume(), Optional(-1));
+        turn.Set(1);
+        turn.WaitFor(2);
+        EXPECT_EQ(Handled(), -1);
+        EXPECT_THAT(gen.Resume(), Optional(-1));
+        EXPECT_EQ(Handled(), -1);
+        EXPECT_THAT(gen.Resume(), Optional(7));
+        EXPECT_EQ(Handled(), -1);
+        EXPECT_THAT(gen.Resume(), Optional(-1));
+        EXPECT_EQ(gen.Resume(), std::nullopt);
+      },
+      [&](Turn& turn) {
+        turn.WaitFor(1);
+        EXPECT_THAT(gen.Resume(), Optional(7));
+        EXPECT_EQ(Handled(), -1);
+        turn.Set(2);
+      });
+}
+
+// The thread left behind is in a handler, the one that goes on is not.
+TEST_P(ThreadLocalTest, HandlerOfTheThreadLeftBehindStays) {
+  Nest nest({});
+  auto gen = nest.Make(GetParam());
+  RunOnTwoThreads(
+      [&](Turn& turn) {
+        EXPECT_THAT(gen.Resume(), Optional(-1));
+        EXPECT_THAT(gen.Resume(), Optional(-1));
+        try {
+          throw 1;
+        } catch (int) {
+          turn.Set(1);
+          turn.WaitFor(2);
+          EXPECT_EQ(Handled(), 1);
+          EXPECT_THAT(gen.Resume(), Optional(-1));
+          EXPECT_EQ(Handled(), 1);
+        }
+        EXPECT_EQ(Handled(), -1);
+        EXPECT_THAT(gen.Resume(), Optional(-1));
+        EXPECT_EQ(gen.Resume(), std::nullopt);
+      },
+      [&](Turn& turn) {
+        turn.WaitFor(1);
+        EXPECT_THAT(gen.Resume(), Optional(-1));
+        EXPECT_THAT(gen.Resume(), Optional(-1));
+        turn.Set(2);
+      });
+}
+
+// Both threads are in handlers, and the inner generator too.
+TEST_P(ThreadLocalTest, EachThreadKeepsItsHandler) {
+  Nest nest({true, true, true, true, true, true});
+  auto gen = nest.Make(GetParam());
+  RunOnTwoThreads(
+      [&](Turn& turn) {
+        try {
+          throw 1;
+        } catch (int) {
+          EXPECT_THAT(gen.Resume(), Optional(7));
+          EXPECT_EQ(Handled(), 1);
+          turn.Set(1);
+          turn.WaitFor(2);
+          EXPECT_EQ(Handled(), 1);
+          EXPECT_THAT(gen.Resume(), Optional(7));
+          EXPECT_EQ(Handled(), 1);
+          turn.Set(3);
+          turn.WaitFor(4);
+        }
+        EXPECT_EQ(Handled(), -1);
+        EXPECT_THAT(gen.Resume(), Optional(7));
+        EXPECT_THAT(gen.Resume(), Optional(7));
+        EXPECT_EQ(gen.Resume(), std::nullopt);
+      },
+      [&](Turn& turn) {
+        turn.WaitFor(1);
+        try {
+          throw 2;
+        } catch (int) {
+          EXPECT_THAT(gen.Resume(), Optional(7));
+          EXPECT_EQ(Handled(), 2);
+          turn.Set(2);
+          turn.WaitFor(3);
+          EXPECT_EQ(Handled(), 2);
+          EXPECT_THAT(gen.Resume(), Optional(7));
+          EXPECT_EQ(Handled(), 2);
+          turn.Set(4);
+        }
+        EXPECT_EQ(Handled(), -1);
+      });
+}
+
+// A thread whose memory is gone.
+TEST_P(ThreadLocalTest, ThreadLeftBehindMayEnd) {
+  Nest nest({true, true, true, true, true, true});
+  auto gen = nest.Make(GetParam());
+  for (int i = 0; i < Nest::kSteps; ++i) {
+    std::thread([&gen] {
+      EXPECT_THAT(gen.Resume(), Optional(7));
+      EXPECT_EQ(Handled(), -1);
+    }).join();
+  }
+  EXPECT_EQ(gen.Resume(), std::nullopt);
+}
+
+#else
+
+TEST(ThreadLocalTest, ExceptionsAreOff) {
+  GTEST_SKIP() << "compiled with -fno-exceptions: the library has no thread-local to use";
+}
+
+#endif  // FRINGE_EXCEPTIONS
+
+// --- Two at once
+// ------------------------------------------------------------------------------------
+
+// Resumes a generator on another thread, where it stays in its body for ever, and calls `then` with
+// it once it is there.
+template <typename F>
+void WhileItRunsElsewhere(F then) {
+  std::latch entered(1);
+  std::latch never(1);
+  auto gen = MakeGenerator<int>(NewStack(), [&](Yielder<int>& yielder) {
+    yielder.Suspend(1);
+    entered.count_down();
+    never.wait();
+  });
+  (void)gen.Resume();
+  std::thread other([&gen] { (void)gen.Resume(); });
+  entered.wait();
+  then(gen);
+  std::_Exit(0);
+}
+
+TEST(ThreadDeathTest, ResumedFromTwoThreadsAtOnce) {
+  constexpr char kSentence[] =
+      "fringe: a generator is not resumed while it runs, neither by itself nor by what it "
+      "resumes.\n";
+  EXPECT_DEATH(WhileItRunsElsewhere([](IntGenerator& gen) { (void)gen.Resume(); }),
+               HasSubstr(kSentence));
+  // By a thread that has never resumed any before.
+  EXPECT_DEATH(WhileItRunsElsewhere(
+                   [](IntGenerator& gen) { std::thread([&gen] { (void)gen.Resume(); }).join(); }),
+               HasSubstr(kSentence));
+#if FRINGE_EXCEPTIONS
+  // In a handler.
+  EXPECT_DEATH(WhileItRunsElsewhere([](IntGenerator& gen) {
+                 try {
+                   throw 1;
+                 } catch (int) {
+                   (void)gen.Resume();
+                 }
+               }),
+               HasSubstr(kSentence));
+#endif
+}
+
+TEST(ThreadDeathTest, DestroyedOnOneThreadWhileItRunsOnAnother) {
+  EXPECT_DEATH(WhileItRunsElsewhere([](IntGenerator& gen) { std::destroy_at(&gen); }),
+               HasSubstr("fringe: a generator is not destroyed"));
+}
+
+// --- The end of a thread inside a generator
+// ---------------------------------------------------------
+
+#if FRINGE_EXCEPTIONS
+
+// The C library unwinds the thread, and cannot go on from one stack to the next. docs/threads.md
+// says so.
+TEST(ThreadDeathTest, PthreadExitInAGeneratorIsFatal) {
+  auto run = [] {
+    auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>&) { pthread_exit(nullptr); });
+    std::thread([&gen] { (void)gen.Resume(); }).join();
+  };
+  // ThreadSanitizer ends the program earlier, with a check of its own.
+  EXPECT_DEATH(run(), FRINGE_TSAN ? "" : "FATAL: exception not rethrown");
+}
+
+#endif  // FRINGE_EXCEPTIONS
+
+// --- What ThreadSanitizer sees
+// ----------------------------------------------------------------------
+
+#if FRINGE_TSAN
+
+// Runs `first` and then `second` on two threads, in this order in time, but without anything that
+// would order their memory accesses.
+template <typename First, typename Second>
+[[noreturn]] void RunUnordered(First first, Second second) {
+  std::atomic<bool> done = false;
+  std::thread one([&] {
+    first();
+    done.store(true, std::memory_order_relaxed);
+  });
+  std::thread two([&] {
+    while (!done.load(std::memory_order_relaxed)) std::this_thread::yield();
+    second();
+  });
+  one.join();
+  two.join();
+  std::exit(0);  // TSan turns it into 66 where it has reported something.
+}
+
+TEST(ThreadSanitizerDeathTest, UnorderedHandOverIsReported) {
+  auto run = [] {
+    auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
+      for (;;) yielder.Suspend(1);
+    });
+    RunUnordered([&gen] { (void)gen.Resume(); }, [&gen] { (void)gen.Resume(); });
+  };
+  EXPECT_EXIT(run(), ExitedWithCode(66), HasSubstr("WARNING: ThreadSanitizer: data race"));
+}
+
+TEST(ThreadSanitizerDeathTest, RaceBetweenTheBodiesOfTwoGeneratorsIsReported) {
+  auto run = [] {
+    int shared = 0;
+    auto body = [&shared](Yielder<int>& yielder) {
+      for (;;) yielder.Suspend(++shared);
+    };
+    auto first = MakeGenerator<int>(NewStack(), body);
+    auto second = MakeGenerator<int>(NewStack(), body);
+    RunUnordered([&first] { (void)first.Resume(); }, [&second] { (void)second.Resume(); });
+  };
+  EXPECT_EXIT(run(), ExitedWithCode(66), HasSubstr("WARNING: ThreadSanitizer: data race"));
+}
+
+#endif  // FRINGE_TSAN
+
+}  // namespace
+}  // namespace fringe
