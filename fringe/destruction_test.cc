@@ -119,7 +119,8 @@ TEST(DestructionTest, ThroughBsearch) {
   std::iota(values.begin(), values.end(), 0);
   const int key = 99;
   DestroyInside([&] {
-    (void)std::bsearch(&key, values.data(), values.size(), sizeof(int), CompareAndSuspend);
+    [[maybe_unused]] const void* const found =
+        std::bsearch(&key, values.data(), values.size(), sizeof(int), CompareAndSuspend);
   });
 }
 

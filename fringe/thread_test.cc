@@ -282,8 +282,8 @@ class Nest {
 class ThreadLocalTest : public testing::TestWithParam<Shape> {};
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ThreadLocalTest, testing::Values(Shape::kLoop, Shape::kStraight),
-                         [](const auto& info) {
-                           return info.param == Shape::kLoop ? "Loop" : "Straight";
+                         [](const auto& instance) {
+                           return instance.param == Shape::kLoop ? "Loop" : "Straight";
                          });
 
 // The thread left behind handles nothing, the one that goes on comes back from a generator that is
