@@ -23,6 +23,22 @@
 namespace fringe::internal {
 inline namespace FRINGE_ABI {
 
+#if FRINGE_VALGRIND
+// Whether Valgrind runs the program. Each question costs nanoseconds, so that it is put once:
+// 0 before that, then 1 for no and 2 for yes.
+inline constinit unsigned char valgrind_answer = 0;
+
+inline bool RunsUnderValgrind() {
+  // Whoever asks at the same time gets the same answer.
+  unsigned char answer = __atomic_load_n(&valgrind_answer, __ATOMIC_RELAXED);
+  if (answer == 0) [[unlikely]] {
+    answer = RUNNING_ON_VALGRIND != 0 ? 2 : 1;
+    __atomic_store_n(&valgrind_answer, answer, __ATOMIC_RELAXED);
+  }
+  return answer == 2;
+}
+#endif
+
 // One generator's stack, as the tools see it. Created before its first resume and destroyed after
 // it has finished or was given up.
 //
@@ -46,7 +62,9 @@ class Watch {
     generator_fiber_ = __tsan_create_fiber(0);
 #endif
 #if FRINGE_VALGRIND
-    valgrind_id_ = VALGRIND_STACK_REGISTER(limit, base);
+    if (RunsUnderValgrind()) [[unlikely]] {
+      valgrind_id_ = VALGRIND_STACK_REGISTER(limit, base);
+    }
 #endif
   }
   Watch(const Watch&) = delete;
@@ -62,7 +80,9 @@ class Watch {
     __tsan_destroy_fiber(generator_fiber_);
 #endif
 #if FRINGE_VALGRIND
-    VALGRIND_STACK_DEREGISTER(valgrind_id_);
+    if (RunsUnderValgrind()) [[unlikely]] {
+      VALGRIND_STACK_DEREGISTER(valgrind_id_);
+    }
 #endif
   }
 #endif
@@ -122,7 +142,7 @@ class Watch {
   void* resumer_fiber_ = nullptr;
 #endif
 #if FRINGE_VALGRIND
-  unsigned valgrind_id_;
+  unsigned valgrind_id_ = 0;
 #endif
 };
 
