@@ -76,6 +76,10 @@ namespace fringe::arch {
 // The alignment of a stack's base, in bytes.
 inline constexpr size_t kStackAlignment = 16;
 
+// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
+// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
+inline constexpr size_t kGuardBytes = 4096;
+
 // What one side of a switch leaves behind for the other.
 struct SavedRegisters {
   void* rbp;

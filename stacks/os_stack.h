@@ -17,14 +17,20 @@ namespace fringe {
 
 // Owns an anonymous mapping whose lowest part is the guard. Pages are zero and take memory when
 // they are first touched.
+//
+// Where the kernel has light guards (Linux 6.13), a stack next to another shares its mapping, and
+// hundreds of thousands live in a process. Where not, each takes mappings of its own, and a process
+// ends near 32,753 of them with the default `vm.max_map_count`.
 class OsStack {
  public:
   // Maps a new stack with a guard below it.
   //
-  // `size_bytes` counts usable bytes only: the guard is extra. It is rounded up to whole pages, and
-  // 0 means one page.
+  // `size_bytes` counts usable bytes only: the guard is extra. The stack has at least as many,
+  // rounded up to whole pages, and 0 means one page. It has up to a page more, so that the bases of
+  // different stacks do not lie in the same sets of the cache.
   //
-  // Returns: a stack whose `base()` is aligned to `kStackAlignment`.
+  // Returns: a stack whose `base()` is a multiple of 64, and whose `limit()` is the end of the
+  //   guard.
   // Errors: kResourceExhausted if the system gives no mapping; kInvalidArgument if the rounded size
   //   does not fit. Nothing stays mapped after an error.
   // Cost: a few system calls. No page is touched.
@@ -38,7 +44,9 @@ class OsStack {
     std::swap(size_bytes_, other.size_bytes_);
     return *this;
   }
-  // Unmaps the stack. Fatal if the system refuses.
+  // Unmaps the stack. Where the system refuses because the process has too many mappings to split
+  // one, its memory goes back all the same, and its addresses when a later stack's can; otherwise
+  // fatal.
   ~OsStack();
 
   std::byte* base() const noexcept { return limit_ + size_bytes_; }
@@ -48,7 +56,7 @@ class OsStack {
   OsStack(std::byte* limit, size_t size_bytes) : limit_(limit), size_bytes_(size_bytes) {}
 
   std::byte* limit_;
-  size_t size_bytes_;
+  size_t size_bytes_;  // from limit to base
 };
 
 template <>

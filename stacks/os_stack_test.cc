@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,11 +9,14 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,38 +26,20 @@
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "stacks/failing_calls.h"
 #include "stacks/stack.h"
-
-namespace {
-
-// The number of the system call that fails from now on, and how; 0 where none does.
-long failing_call = 0;
-int failure = 0;
-
-long CallUnlessFailing(long number, void* address, size_t size_bytes, int argument) {
-  if (number == failing_call) {
-    errno = failure;
-    return -1;
-  }
-  return syscall(number, address, size_bytes, argument);
-}
-
-}  // namespace
-
-// These stand before those of the C library, so that each may fail.
-extern "C" int mprotect(void* address, size_t size_bytes, int protection) noexcept {
-  return static_cast<int>(CallUnlessFailing(SYS_mprotect, address, size_bytes, protection));
-}
-extern "C" int madvise(void* address, size_t size_bytes, int advice) noexcept {
-  return static_cast<int>(CallUnlessFailing(SYS_madvise, address, size_bytes, advice));
-}
-extern "C" int munmap(void* address, size_t size_bytes) noexcept {
-  return static_cast<int>(CallUnlessFailing(SYS_munmap, address, size_bytes, 0));
-}
+#include "stacks/system.h"
 
 namespace fringe {
 namespace {
 
+using internal::Call;
+using internal::FailingCalls;
+using internal::ForceGuardKind;
+using internal::GuardKind;
+using internal::SystemGuardKind;
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::ExitedWithCode;
 using ::testing::HasSubstr;
 using ::testing::KilledBySignal;
@@ -84,31 +68,61 @@ int Mappings() {
   return lines;
 }
 
-// Lets a system call fail for as long as it lives.
-class Failing {
- public:
-  Failing(long number, int error) {
-    failing_call = number;
-    failure = error;
+// Both kinds of guard: what the kernel has is tested whatever it is, and the other where it can be.
+class OsStackGuardTest : public ::testing::TestWithParam<GuardKind> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == GuardKind::kLight && SystemGuardKind() != GuardKind::kLight) {
+      GTEST_SKIP() << "this kernel or build has no light guards";
+    }
+    ForceGuardKind(GetParam());
   }
-  Failing(Failing&&) = delete;
-  Failing& operator=(Failing&&) = delete;
-  ~Failing() { failing_call = 0; }
+  void TearDown() override { ForceGuardKind(usual_); }
+
+ private:
+  const GuardKind usual_ = SystemGuardKind();
 };
+
+INSTANTIATE_TEST_SUITE_P(, OsStackGuardTest,
+                         ::testing::Values(GuardKind::kLight, GuardKind::kProtected),
+                         [](const auto& test) {
+                           return test.param == GuardKind::kLight ? "Light" : "Protected";
+                         });
 
 TEST(OsStackTest, ZeroBytesIsOnePage) {
   const absl::StatusOr<OsStack> stack = OsStack::Create(0);
   ASSERT_TRUE(stack.ok());
-  EXPECT_EQ(SizeOf(*stack), PageBytes());
+  EXPECT_GE(SizeOf(*stack), PageBytes());
+  EXPECT_LE(SizeOf(*stack), 2 * PageBytes());
 }
 
+// Up to a page more than whole pages, for the bases to differ.
 TEST(OsStackTest, SizeIsRoundedUpToPages) {
   const size_t page = PageBytes();
-  EXPECT_EQ(SizeOf(*OsStack::Create(1)), page);
-  EXPECT_EQ(SizeOf(*OsStack::Create(page - 1)), page);
-  EXPECT_EQ(SizeOf(*OsStack::Create(page)), page);
-  EXPECT_EQ(SizeOf(*OsStack::Create(page + 1)), 2 * page);
-  EXPECT_EQ(SizeOf(*OsStack::Create(1 << 20)), 1u << 20);
+  const std::pair<size_t, size_t> sizes[] = {
+      {1, page},          {page - 1, page},
+      {page, page},       {page + 1, 2 * page},
+      {1 << 20, 1 << 20}, {size_t{1} << 30, size_t{1} << 30}};
+  for (const auto& [asked, rounded] : sizes) {
+    for (int colour = 0; colour < 40; ++colour) {
+      const OsStack stack = *OsStack::Create(asked);
+      ASSERT_GE(SizeOf(stack), rounded);
+      ASSERT_LE(SizeOf(stack), rounded + page);
+    }
+  }
+}
+
+TEST(OsStackTest, BasesLieInDifferentCacheLinesOfAPage) {
+  std::vector<OsStack> stacks;
+  std::set<uintptr_t> lines;
+  for (int i = 0; i < 32; ++i) {
+    stacks.push_back(*OsStack::Create(64 << 10));
+    const auto base = reinterpret_cast<uintptr_t>(stacks.back().base());
+    EXPECT_EQ(base % 64, 0u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(stacks.back().limit()) % PageBytes(), 0u);
+    lines.insert(base % PageBytes() / 64);
+  }
+  EXPECT_EQ(lines.size(), 32u);
 }
 
 TEST(OsStackTest, TopAndBottomBytesAreZeroAndWritable) {
@@ -125,17 +139,17 @@ TEST(OsStackTest, TopAndBottomBytesAreZeroAndWritable) {
 TEST(OsStackTest, TakesNoMemoryBeforeItIsTouched) {
   constexpr size_t kPages = 64;
   const OsStack stack = *OsStack::Create(kPages * PageBytes());
-  std::array<unsigned char, kPages> resident;
-  ASSERT_EQ(mincore(stack.limit(), SizeOf(stack), resident.data()), 0);
+  std::array<unsigned char, kPages + 1> resident;
+  ASSERT_EQ(mincore(stack.limit(), resident.size() * PageBytes(), resident.data()), 0);
   for (const unsigned char page : resident) EXPECT_EQ(page & 1, 0);
   // A single page for a single byte: no huge one.
   stack.base()[-1] = std::byte{1};
-  ASSERT_EQ(mincore(stack.limit(), SizeOf(stack), resident.data()), 0);
+  ASSERT_EQ(mincore(stack.limit(), resident.size() * PageBytes(), resident.data()), 0);
   EXPECT_EQ(resident.back() & 1, 1);
   EXPECT_EQ(resident.front() & 1, 0);
 }
 
-TEST(OsStackTest, NothingStaysMappedAfterDestruction) {
+TEST_P(OsStackGuardTest, NothingStaysMappedAfterDestruction) {
   std::byte* limit = nullptr;
   std::byte* base = nullptr;
   {
@@ -143,10 +157,10 @@ TEST(OsStackTest, NothingStaysMappedAfterDestruction) {
     limit = stack.limit();
     base = stack.base();
     EXPECT_TRUE(IsMapped(limit - PageBytes()));
-    EXPECT_TRUE(IsMapped(base - PageBytes()));
+    EXPECT_TRUE(IsMapped(limit + 15 * PageBytes()));
   }
   // From the guard on. Nothing has been mapped since that could lie there now.
-  for (std::byte* page = limit - PageBytes(); page != base; page += PageBytes()) {
+  for (std::byte* page = limit - PageBytes(); page < base; page += PageBytes()) {
     EXPECT_FALSE(IsMapped(page)) << page;
   }
 }
@@ -203,18 +217,40 @@ TEST(OsStackTest, SizeLargerThanTheAddressSpaceIsExhausted) {
   ExpectExhausted(size_t{1} << 48, "mmap", ENOMEM);
 }
 
-TEST(OsStackTest, FailedGuardIsAnErrorAndLeavesNothingMapped) {
-  const Failing failing(SYS_mprotect, ENOMEM);
-  ExpectExhausted(1 << 20, "mprotect", ENOMEM);
+TEST(OsStackTest, FailedMappingIsAnError) {
+  const FailingCalls failing(Call::kMmap, ENOMEM);
+  ExpectExhausted(1 << 20, "mmap", ENOMEM);
+}
+
+TEST_P(OsStackGuardTest, FailedGuardIsAnErrorAndLeavesNothingMapped) {
+  if (GetParam() == GuardKind::kLight) {
+    const FailingCalls failing(Call::kMadvise, ENOMEM, 1);
+    ExpectExhausted(1 << 20, "madvise(MADV_GUARD_INSTALL)", ENOMEM);
+  } else {
+    const FailingCalls failing(Call::kMprotect, ENOMEM);
+    ExpectExhausted(1 << 20, "mprotect", ENOMEM);
+  }
+}
+
+TEST_P(OsStackGuardTest, LockedMemoryIsGuardedBySomethingElse) {
+  // What the kernel says to a light guard in locked memory; it is the second advice on a stack.
+  const FailingCalls failing(Call::kMadvise, EINVAL, 1);
+  const OsStack stack = *OsStack::Create(64 << 10);
+  EXPECT_EXIT(
+      {
+        std::signal(SIGSEGV, SIG_DFL);
+        *static_cast<volatile std::byte*>(stack.limit() - 1) = std::byte{1};
+      },
+      KilledBySignal(SIGSEGV), "");
 }
 
 TEST(OsStackTest, FailedAdviceIsAnErrorAndLeavesNothingMapped) {
-  const Failing failing(SYS_madvise, ENOMEM);
-  ExpectExhausted(1 << 20, "madvise", ENOMEM);
+  const FailingCalls failing(Call::kMadvise, ENOMEM);
+  ExpectExhausted(1 << 20, "madvise(MADV_NOHUGEPAGE)", ENOMEM);
 }
 
 TEST(OsStackTest, KernelWithoutHugePagesIsNoError) {
-  const Failing failing(SYS_madvise, EINVAL);
+  const FailingCalls failing(Call::kMadvise, EINVAL);
   EXPECT_TRUE(OsStack::Create(1 << 20).ok());
 }
 
@@ -222,16 +258,107 @@ TEST(OsStackDeathTest, FailedUnmapIsFatal) {
   EXPECT_DEATH(
       {
         std::optional<OsStack> stack = *OsStack::Create(1 << 20);
-        const Failing failing(SYS_munmap, ENOMEM);
+        const FailingCalls failing(Call::kMunmap, EINVAL);
         stack.reset();
       },
-      HasSubstr("fringe: munmap of a stack"));
+      HasSubstr("fringe: only its owner unmaps"));
+}
+
+// A mapping that cannot be split goes once it can.
+TEST_P(OsStackGuardTest, UnmapThatTheLimitOfMappingsForbidsIsMadeUpFor) {
+  std::optional<OsStack> stack = *OsStack::Create(1 << 20);
+  std::byte* const limit = stack->limit();
+  std::byte* const base = stack->base();
+  std::memset(limit, 1, static_cast<size_t>(base - limit));
+  {
+    const FailingCalls failing(Call::kMunmap, ENOMEM);
+    stack.reset();
+  }
+  ASSERT_TRUE(IsMapped(limit));
+  std::array<unsigned char, 256> resident;
+  ASSERT_EQ(mincore(limit, resident.size() * PageBytes(), resident.data()), 0);
+  for (const unsigned char page : resident) EXPECT_EQ(page & 1, 0);
+  { const OsStack other = *OsStack::Create(64 << 10); }
+  EXPECT_FALSE(IsMapped(limit));
+}
+
+// Takes all the mappings that the process may have, and says what came of it.
+[[noreturn]] void CreateMany(size_t count) {
+  std::vector<OsStack> stacks;
+  stacks.reserve(count);
+  while (stacks.size() < count) {
+    absl::StatusOr<OsStack> stack = OsStack::Create(16 << 10);
+    if (!stack.ok()) {
+      std::fprintf(stderr, "%zu stacks: %s\n", stacks.size(),
+                   std::string(stack.status().message()).c_str());
+      std::fflush(stderr);
+      stacks.clear();
+      _exit(stack.status().code() == absl::StatusCode::kResourceExhausted ? 1 : 2);
+    }
+    stacks.push_back(*std::move(stack));
+  }
+  _exit(0);
+}
+
+long MaximumMappings() {
+  std::ifstream file("/proc/sys/vm/max_map_count");
+  long number = 0;
+  file >> number;
+  return number;
+}
+
+TEST(OsStackDeathTest, LimitOfMappingsIsToldWithAdvice) {
+  const long limit = MaximumMappings();
+  if (limit > 70000) GTEST_SKIP() << "vm.max_map_count is " << limit << ": too many for a test";
+  EXPECT_EXIT(
+      {
+        ForceGuardKind(GuardKind::kProtected);
+        CreateMany(40000);
+      },
+      ExitedWithCode(1),
+      AllOf(HasSubstr("for a stack of 16384 bytes: " + std::string(std::strerror(ENOMEM))),
+            HasSubstr("vm.max_map_count is " + std::to_string(limit)),
+            ContainsRegex("[0-9]+ stacks live"), HasSubstr("a StackPool would not have hit it")));
+}
+
+TEST(OsStackDeathTest, LightGuardsTakeNoMappings) {
+  if (SystemGuardKind() != GuardKind::kLight) GTEST_SKIP() << "this kernel or build has none";
+  EXPECT_EXIT(CreateMany(100000), ExitedWithCode(0), "");
+}
+
+// Each second of many neighbours: what is left needs more mappings than there are.
+TEST(OsStackDeathTest, HolesBeyondTheLimitOfMappingsAreNoError) {
+  if (SystemGuardKind() != GuardKind::kLight) GTEST_SKIP() << "this kernel or build has none";
+  const long limit = MaximumMappings();
+  if (limit > 70000) GTEST_SKIP() << "vm.max_map_count is " << limit << ": too many for a test";
+  EXPECT_EXIT(
+      {
+        std::vector<std::optional<OsStack>> stacks;
+        for (long i = 0; i < 3 * limit; ++i) stacks.push_back(*OsStack::Create(4096));
+        const int before = Mappings();
+        // No allocation from here on: the heap has no mappings left either.
+        for (size_t i = 0; i < stacks.size(); i += 2) stacks[i].reset();
+        const int holes = Mappings();
+        stacks.clear();
+        const int after = Mappings();
+        std::fprintf(stderr, "%d, with holes %d, after %d\n", before, holes, after);
+        _exit(holes > limit / 2 && after < before + 100 ? 0 : 1);
+      },
+      ExitedWithCode(0), "");
 }
 
 // --- The guard
 // ------------------------------------------------------------------------------------
 
-TEST(OsStackDeathTest, EveryByteOfTheGuardFaults) {
+using OsStackGuardDeathTest = OsStackGuardTest;
+
+INSTANTIATE_TEST_SUITE_P(, OsStackGuardDeathTest,
+                         ::testing::Values(GuardKind::kLight, GuardKind::kProtected),
+                         [](const auto& test) {
+                           return test.param == GuardKind::kLight ? "Light" : "Protected";
+                         });
+
+TEST_P(OsStackGuardDeathTest, EveryByteOfTheGuardFaults) {
   const OsStack stack = *OsStack::Create(64 << 10);
   // Sanitizers have handlers of their own.
   auto write_at = [](std::byte* byte) {
@@ -292,7 +419,7 @@ void OnFault(int, siginfo_t* info, void*) {
   _exit(0);
 }
 
-TEST(OsStackDeathTest, OverflowInAGeneratorFaultsInTheGuard) {
+TEST_P(OsStackGuardDeathTest, OverflowInAGeneratorFaultsInTheGuard) {
   EXPECT_EXIT(Overflow(), ExitedWithCode(kFaultInTheGuard), "");
 }
 
