@@ -1,0 +1,95 @@
+// What stacks cost: to get one, to give it back, and where their tops lie.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "benchmark/benchmark.h"
+#include "benchmarks/indirect_call.h"
+#include "fringe/generator.h"
+#include "stacks/os_stack.h"
+#include "stacks/pooled_stack.h"
+
+namespace {
+
+using fringe::Generator;
+using fringe::OsStack;
+using fringe::PooledStack;
+using fringe::StackPool;
+
+// One iteration is a stack of 64 KiB from the system and its return. Nothing runs on it. It holds
+// no switch.
+void BM_OsStackCreateDestroy(benchmark::State& state) {
+  for (auto _ : state) {
+    absl::StatusOr<OsStack> stack = OsStack::Create(size_t{64} << 10);
+    if (!stack.ok()) return state.SkipWithError("no stack");
+    asm volatile("" : : "r"(stack->base()));
+  }
+}
+BENCHMARK(BM_OsStackCreateDestroy);
+
+// One iteration is a stack from the thread's cache of a pool and its return. Nothing runs on it. It
+// holds no switch.
+void BM_StackPoolAcquireRelease(benchmark::State& state) {
+  static StackPool& pool = *new StackPool;
+  for (auto _ : state) {
+    absl::StatusOr<PooledStack> stack = pool.Acquire();
+    if (!stack.ok()) return state.SkipWithError("no stack");
+    asm volatile("" : : "r"(stack->base()));
+  }
+}
+BENCHMARK(BM_StackPoolAcquireRelease)->Threads(1)->Threads(2)->UseRealTime();
+
+// One iteration is the life of a generator on a stack from a pool: the stack is acquired, the
+// generator made, runs to its end without suspending, and is destroyed, and the stack released.
+// That makes two switches. All threads use one pool.
+void BM_PooledGeneratorCreateRunDestroy(benchmark::State& state) {
+  static StackPool& pool = *new StackPool;
+  for (auto _ : state) {
+    absl::StatusOr<PooledStack> stack = pool.Acquire();
+    if (!stack.ok()) return state.SkipWithError("no stack");
+    Generator<uint64_t, void, PooledStack> generator(*std::move(stack), [](auto&) {});
+    const std::optional<uint64_t> number = generator.Resume();
+    asm volatile("" : : "r"(number.has_value()));
+  }
+}
+BENCHMARK(BM_PooledGeneratorCreateRunDestroy)->Threads(1)->Threads(2)->UseRealTime();
+
+// One iteration is a step of one generator, a `Resume` and the `Suspend` that ends it, which makes
+// two switches; each iteration resumes the next of N generators in turn. They are on stacks of
+// 64 KiB from one pool, with their tops staggered (`colours:1`) or all at the same place of a page.
+// What it takes to make them is left out.
+void BM_GeneratorRoundRobin(benchmark::State& state) {
+  using Echo = Generator<uint64_t, uint64_t, PooledStack>;
+  const auto count = static_cast<size_t>(state.range(0));
+  StackPool::Options options;
+  options.colours = state.range(1) != 0;
+  StackPool pool(options);
+  {
+    std::vector<Echo> generators;
+    generators.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+      absl::StatusOr<PooledStack> stack = pool.Acquire();
+      if (!stack.ok()) return state.SkipWithError(stack.status().ToString().c_str());
+      generators.emplace_back(*std::move(stack), [](auto& yielder, uint64_t number) {
+        while (number != 0) number = yielder.Suspend(number);
+      });
+      generators.back().Resume(1);
+    }
+    auto next = generators.begin();
+    for (auto _ : state) {
+      const std::optional<uint64_t> number = next->Resume(1);
+      asm volatile("" : : "r"(*number));
+      if (++next == generators.end()) next = generators.begin();
+    }
+    for (Echo& generator : generators) generator.Resume(0);
+  }
+}
+BENCHMARK(BM_GeneratorRoundRobin)
+    ->ArgNames({"n", "colours"})
+    ->ArgsProduct({{1, 4, 8, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1000000}, {0, 1}});
+
+}  // namespace
