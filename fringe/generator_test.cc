@@ -118,7 +118,7 @@ TEST(GeneratorTest, WithoutAStackRunsOnANewDefaultStack) {
   EXPECT_THAT(gen.Resume(), Optional(2));
   EXPECT_EQ(gen.Resume(), std::nullopt);
   const DefaultStack stack = std::move(gen).Unwrap();
-  EXPECT_EQ(stack.base() - stack.limit(), ptrdiff_t{kDefaultStackBytes});
+  EXPECT_GE(stack.base() - stack.limit(), ptrdiff_t{kDefaultStackBytes});
 }
 
 TEST(GeneratorTest, BodyRunsOnItsStack) {
@@ -418,7 +418,7 @@ TEST(GeneratorTest, UnsafeUnwrapAfterTheEndGivesTheStack) {
   auto gen = MakeGenerator<int>(NewStack(), CountTo(0));
   gen.Resume();
   const OsStack stack = std::move(gen).UnsafeUnwrap();
-  EXPECT_EQ(stack.base() - stack.limit(), 64 << 10);
+  EXPECT_GE(stack.base() - stack.limit(), 64 << 10);
 }
 
 constexpr size_t kSmallBytes = 1024;
