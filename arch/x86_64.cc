@@ -10,6 +10,11 @@
 // stack lies above the resumer's, except in a function called `__morestack`, which is what GCC's
 // split stacks need. Hence the local symbol of that name. `.cfi_signal_frame` would serve gdb too,
 // but would show as `<signal handler called>` and hide the inlined frame of the resume.
+//
+// Backtraces go on from here, exceptions do not: one would leave the generator behind as if it ran
+// for ever. Those of a body with exceptions never come here; what a body without them lets through
+// ends in `std::terminate`, as at a `noexcept` function, because the personality routine of this
+// frame says that there is no going on. 0x1b is DW_EH_PE_pcrel | DW_EH_PE_sdata4.
 
 #include "arch/x86_64.h"
 
@@ -18,6 +23,7 @@ asm(R"(
   .type __morestack, @function
 __morestack:
   .cfi_startproc
+  .cfi_personality 0x1b, .Lfringe_x86_64_personality
   .cfi_escape 0x0f, 3, 0x76, 0x10, 0x06
   .cfi_escape 0x10, 0x10, 2, 0x76, 0x08
   .cfi_escape 0x10, 0x06, 2, 0x76, 0x00
@@ -30,5 +36,9 @@ fringe_x86_64_trampoline:
   .cfi_endproc
   .size fringe_x86_64_trampoline, . - fringe_x86_64_trampoline
   .size __morestack, . - __morestack
+.Lfringe_x86_64_personality:
+  endbr64
+  movl $3, %eax                 # _URC_FATAL_PHASE1_ERROR
+  ret
   .popsection
 )");
