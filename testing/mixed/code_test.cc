@@ -1,0 +1,63 @@
+// Looks into the objects of both sides: one that is compiled without exceptions refers to nothing
+// of theirs, neither of the library's nor of the C++ runtime's.
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace {
+
+// Returns: what `nm` says of a side: the contents of the file that an environment variable names.
+std::string Symbols(const char* variable) {
+  const char* const path = std::getenv(variable);
+  std::ifstream file(path == nullptr ? "" : path);
+  EXPECT_TRUE(file.is_open()) << variable;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// What only code with exceptions refers to.
+const std::vector<std::string> kOfExceptions = {
+    "fringe_thread_exception_state",
+    "ThreadExceptionState",
+    "ForcedUnwind",
+    "__cxa_allocate_exception",
+    "__cxa_throw",
+    "__cxa_rethrow",
+    "__cxa_begin_catch",
+    "__cxa_end_catch",
+    "__cxa_get_globals",
+    "rethrow_exception",
+    "current_exception",
+    "_Unwind_",
+    "__gxx_personality",
+};
+
+TEST(CodeTest, NothingOfExceptionsWithoutThem) {
+  const std::string symbols = Symbols("WITHOUT_EXCEPTIONS");
+  // It is the object that is meant, and has a generator in it.
+  ASSERT_NE(symbols.find("no_exceptions"), std::string::npos);
+  ASSERT_NE(symbols.find("WithoutExceptions"), std::string::npos);
+  for (const std::string& name : kOfExceptions) {
+    EXPECT_EQ(symbols.find(name), std::string::npos) << name;
+  }
+}
+
+// That is: the test above would see it.
+TEST(CodeTest, AllOfThatWithThem) {
+  const std::string symbols = Symbols("WITH_EXCEPTIONS");
+  ASSERT_NE(symbols.find("WithExceptions"), std::string::npos);
+  if (symbols.find("no_exceptions") != std::string::npos) {
+    GTEST_SKIP() << "compiled with -fno-exceptions as a whole: there is no other side";
+  }
+  for (const char* name : {"fringe_thread_exception_state", "ThreadExceptionState", "ForcedUnwind",
+                           "__cxa_begin_catch", "rethrow_exception", "current_exception",
+                           "_Unwind_", "__gxx_personality"}) {
+    EXPECT_NE(symbols.find(name), std::string::npos) << name;
+  }
+}
+
+}  // namespace
