@@ -12,13 +12,14 @@ _ALIGNMENT = [
 
 BENCHMARK_COPTS = FRINGE_COPTS + _ALIGNMENT
 
-def fringe_benchmark(name, benchmarks, deps):
+def fringe_benchmark(name, benchmarks, deps, smoke_arguments = []):
     """Declares a binary `name` of Google Benchmark, and `name_test`, which runs it briefly.
 
     Args:
       name: the target, whose source is `name.cc`.
       benchmarks: every benchmark in it. The test fails when another set of them runs, or one errs.
       deps: what the source includes, besides Google Benchmark.
+      smoke_arguments: flags of Google Benchmark for the test, to leave out what takes long.
     """
     cc_binary(
         name = name,
@@ -31,7 +32,7 @@ def fringe_benchmark(name, benchmarks, deps):
         size = "small",
         srcs = [name + ".cc"],
         # Further arguments may be given on the command line: they go to Google Benchmark.
-        args = benchmarks,
+        args = benchmarks + smoke_arguments,
         copts = BENCHMARK_COPTS,
         deps = deps + [":smoke_main"],
     )
