@@ -533,7 +533,7 @@ TEST_F(ExceptionStateTest, TenInterleavedAtRandom) {
   for (unsigned seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(seed);
     std::minstd_rand random(seed);
-    std::vector<std::pair<int, IntGenerator> > gens;
+    std::vector<std::pair<int, IntGenerator>> gens;
     for (int id = 0; id < kGenerators; ++id) {
       gens.emplace_back(id, MakeGenerator<int>(NewStack(), Wanderer(id, seed * 100 + 7)));
     }

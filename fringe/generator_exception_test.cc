@@ -233,7 +233,7 @@ TEST(GeneratorExceptionTest, IsThrownFromTheIterator) {
 
 TEST(GeneratorExceptionTest, InputOfTheResumeThatThrowsIsDroppedOnce) {
   auto shared = std::make_shared<int>(1);
-  auto gen = MakeGenerator<int, std::shared_ptr<int> >(
+  auto gen = MakeGenerator<int, std::shared_ptr<int>>(
       NewStack(), [](auto&, std::shared_ptr<int>) { throw Trouble(1, "one"); });
   EXPECT_THROW(gen.Resume(shared), Trouble);
   EXPECT_EQ(shared.use_count(), 1);
@@ -745,7 +745,7 @@ void KeepAndThrow(SpanStack stack, SpanStack other_stack) {
 using Memory = std::array<std::byte, 64 << 10>;
 
 TEST(GeneratorDestructionTest, KeptAndThrownInAnotherGeneratorLeavesItsResume) {
-  const auto memory = std::make_unique<std::array<Memory, 2> >();
+  const auto memory = std::make_unique<std::array<Memory, 2>>();
   KeepAndThrow(*SpanStack::Create((*memory)[0]), *SpanStack::Create((*memory)[1]));
 }
 

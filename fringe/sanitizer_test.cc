@@ -192,7 +192,7 @@ TEST(SanitizerTest, ThrowOnTheResumersSideWhileAGeneratorIsSuspended) {
 // What only a suspended generator points to is no leak.
 TEST(SanitizerDeathTest, HeapOfASuspendedGeneratorIsNoLeak) {
   auto run = [] {
-    static std::optional<Generator<int, void, OsStack> > suspended;
+    static std::optional<Generator<int, void, OsStack>> suspended;
     suspended = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
       auto* volatile held = new std::vector<int>(100, 1);
       yielder.Suspend(1);
@@ -201,7 +201,7 @@ TEST(SanitizerDeathTest, HeapOfASuspendedGeneratorIsNoLeak) {
     (void)suspended->Resume();
     // Without the destructors of static objects: they would unwind it.
     static auto* const kept =
-        new std::optional<Generator<int, void, OsStack> >(std::move(suspended));
+        new std::optional<Generator<int, void, OsStack>>(std::move(suspended));
     suspended.reset();
     Escape(kept);
     std::exit(0);

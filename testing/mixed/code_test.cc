@@ -46,7 +46,18 @@ TEST(CodeTest, NothingOfExceptionsWithoutThem) {
   }
 }
 
-// That is: the test above would see it.
+// A function that takes a generator has the generator's full name in its own: one that is declared
+// on one side and defined on the other is not found by the linker.
+TEST(CodeTest, GeneratorsWithAndWithoutExceptionsAreDifferentTypes) {
+  const std::string without = Symbols("WITHOUT_EXCEPTIONS");
+  EXPECT_NE(without.find("no_exceptions"), std::string::npos);
+  // As mangled: the length of the name first.
+  for (const char* name : {"10exceptions", "15exceptions_asan", "15exceptions_tsan"}) {
+    EXPECT_EQ(without.find(name), std::string::npos) << name;
+  }
+}
+
+// That is: the first test would see it.
 TEST(CodeTest, AllOfThatWithThem) {
   const std::string symbols = Symbols("WITH_EXCEPTIONS");
   ASSERT_NE(symbols.find("WithExceptions"), std::string::npos);

@@ -31,18 +31,6 @@ TEST(MixedTest, EachSideHasItsFlags) {
   EXPECT_EQ(WithoutRtti().has_exceptions, FRINGE_EXCEPTIONS != 0);
 }
 
-// A function that takes a generator has the generator's full name in its own: one that is declared
-// on one side and defined on the other is not found by the linker.
-TEST(MixedTest, GeneratorsWithAndWithoutExceptionsAreDifferentTypes) {
-  EXPECT_THAT(WithoutExceptions().generator_name, HasSubstr("no_exceptions"));
-  EXPECT_EQ(WithoutRtti().generator_name, WithExceptions().generator_name);
-#if FRINGE_EXCEPTIONS
-  EXPECT_NE(WithoutExceptions().generator_name, WithExceptions().generator_name);
-#else
-  GTEST_SKIP() << "compiled with -fno-exceptions as a whole: there is no other side";
-#endif
-}
-
 TEST(MixedTest, EachUsesItsOwn) {
   for (const Side* side : {&WithExceptions(), &WithoutExceptions(), &WithoutRtti()}) {
     EXPECT_EQ(side->sum(100), 5050);

@@ -3,7 +3,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <utility>
 
 #include "fringe/config.h"
@@ -15,11 +14,6 @@ namespace mixed {
 namespace {
 
 using IntGenerator = fringe::Generator<int, void, fringe::OsStack>;
-
-template <typename T>
-std::string NameOf() {
-  return __PRETTY_FUNCTION__;
-}
 
 fringe::OsStack NewStack() { return *fringe::OsStack::Create(256 << 10); }
 
@@ -49,7 +43,6 @@ const Side& MIXED_SIDE() {
 #else
     false,
 #endif
-    NameOf<IntGenerator>(),
     Sum,
     Make,
   };

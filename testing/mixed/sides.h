@@ -5,7 +5,6 @@
 #define FRINGE_TESTING_MIXED_SIDES_H_
 
 #include <functional>
-#include <string>
 
 namespace mixed {
 
@@ -13,8 +12,6 @@ struct Side {
   // Whether it was compiled with exceptions, and with RTTI.
   bool has_exceptions;
   bool has_rtti;
-  // The full name of its `Generator<int>`.
-  std::string generator_name;
   // Sums what a generator of its own suspends with.
   int (*sum)(int n);
   // A generator of its own behind a function that resumes it, -1 at its end. It suspends with what

@@ -15,6 +15,11 @@ std::string StrCat(const Parts&... parts) {
   return out.str();
 }
 
+template <typename... Parts>
+void StrAppend(std::string* text, const Parts&... parts) {
+  *text += StrCat(parts...);
+}
+
 }  // namespace absl
 
 #endif  // FRINGE_THIRD_PARTY_ABSEIL_STAND_IN_ABSL_STRINGS_STR_CAT_H_
