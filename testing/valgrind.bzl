@@ -2,7 +2,7 @@
 
 load("@rules_cc//cc:defs.bzl", "cc_test")
 
-def valgrind_test(name, binary, leave_out = [], expect_errors = False, **kwargs):
+def valgrind_test(name, binary, leave_out = [], expect_warning = False, **kwargs):
     """Runs a program under memcheck: a test that fails where Valgrind finds an error or a leak.
 
     Args:
@@ -11,7 +11,7 @@ def valgrind_test(name, binary, leave_out = [], expect_errors = False, **kwargs)
         ignores them.
       leave_out: patterns of tests that the program is not to run, besides death tests: those leave
         processes that die with whatever they have allocated.
-      expect_errors: Valgrind must find something.
+      expect_warning: Valgrind must warn of a stack that it does not know.
       **kwargs: as for any test.
     """
     cc_test(
@@ -19,7 +19,7 @@ def valgrind_test(name, binary, leave_out = [], expect_errors = False, **kwargs)
         size = kwargs.pop("size", "medium"),
         args = [
             "$(rootpath %s)" % binary,
-            "--expect_errors" if expect_errors else "'%s'" % ":".join(["*DeathTest*"] + leave_out),
+            "--expect_warning" if expect_warning else "'%s'" % ":".join(["*DeathTest*"] + leave_out),
         ],
         data = [binary],
         deps = ["//testing:valgrind_runner"],

@@ -1,7 +1,7 @@
 // Runs a program under Valgrind's memcheck, which must find nothing: see valgrind.bzl.
 //
 //   valgrind_test PROGRAM TESTS_TO_LEAVE_OUT
-//   valgrind_test PROGRAM --expect_errors
+//   valgrind_test PROGRAM --expect_warning
 //
 // The second form is for a program that does not tell Valgrind of its stacks. Valgrind must say so:
 // otherwise its silence about the others would mean nothing.
@@ -41,12 +41,14 @@ class ValgrindTest : public ::testing::Test {
 };
 
 TEST_F(ValgrindTest, MemcheckFindsNothing) {
-  const bool expects_errors = arguments[1] == "--expect_errors";
-  const CommandResult result = RunCommand(
-      {"valgrind", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
-       arguments[0], "--gtest_filter=-" + (expects_errors ? "" : arguments[1]), "--gtest_brief=1"});
-  EXPECT_EQ(result.exit_status, expects_errors ? 99 : 0);
-  EXPECT_EQ(result.output.find(kWarning) != std::string::npos, expects_errors);
+  const bool expects_warning = arguments[1] == "--expect_warning";
+  const CommandResult result =
+      RunCommand({"valgrind", "--error-exitcode=99", "--leak-check=full",
+                  "--errors-for-leak-kinds=definite", arguments[0],
+                  "--gtest_filter=-" + (expects_warning ? "" : arguments[1]), "--gtest_brief=1"});
+  EXPECT_EQ(result.output.find(kWarning) != std::string::npos, expects_warning);
+  // What comes of a switch that Valgrind does not understand depends on where the stacks lie.
+  if (!expects_warning) EXPECT_EQ(result.exit_status, 0);
   if (HasFailure()) ADD_FAILURE() << "Valgrind said:\n" << result.output;
 }
 
