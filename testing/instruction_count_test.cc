@@ -15,6 +15,9 @@
 #include "testing/raw_generator.h"
 #include "testing/single_step.h"
 
+// Of UBSan's runtime.
+extern "C" [[gnu::weak]] void __ubsan_handle_pointer_overflow();
+
 namespace fringe::testing {
 namespace {
 
@@ -58,16 +61,17 @@ Count PerRoundTrip(F round_trips) {
           (twice.calls - once.calls) / kRoundTrips};
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FRINGE_IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
-#define FRINGE_IS_SANITIZED 1
+// Whether a sanitizer has added instructions. GCC defines nothing for UBSan, but links its runtime.
+bool IsSanitized() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return true;
+#elif defined(__clang__)
+  return __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||
+         __has_feature(memory_sanitizer) || __has_feature(undefined_behavior_sanitizer);
+#else
+  return &__ubsan_handle_pointer_overflow != nullptr;
 #endif
-#endif
-#if !defined(FRINGE_IS_SANITIZED)
-#define FRINGE_IS_SANITIZED 0
-#endif
+}
 
 // The loops that are counted, each with one resume or suspend.
 
@@ -89,7 +93,7 @@ using Uint64Generator = Generator<uint64_t, uint64_t, OsStack>;
 
 // Ten instructions in each direction, and the loops on both sides.
 TEST(InstructionCountTest, RawRoundTrip) {
-  if (FRINGE_IS_SANITIZED) GTEST_SKIP() << "sanitizers add instructions";
+  if (IsSanitized()) GTEST_SKIP() << "sanitizers add instructions";
   const RawGenerator<> generator(*OsStack::Create(64 << 10), &SuspendRaw);
   const Count count = PerRoundTrip([&](size_t n) { ResumeRaw(generator.record(), n); });
   EXPECT_EQ(count.calls, 0U);
@@ -99,7 +103,7 @@ TEST(InstructionCountTest, RawRoundTrip) {
 
 // With a value in each direction.
 TEST(InstructionCountTest, GeneratorRoundTrip) {
-  if (FRINGE_IS_SANITIZED) GTEST_SKIP() << "sanitizers add instructions";
+  if (IsSanitized()) GTEST_SKIP() << "sanitizers add instructions";
   auto generator = MakeGenerator<uint64_t, uint64_t>(
       *OsStack::Create(64 << 10), [](Yielder<uint64_t, uint64_t>& yielder, uint64_t input) {
         for (;;) input = yielder.Suspend(input);

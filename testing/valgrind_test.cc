@@ -46,6 +46,9 @@ TEST_F(ValgrindTest, MemcheckFindsNothing) {
       RunCommand({"valgrind", "--error-exitcode=99", "--leak-check=full",
                   "--errors-for-leak-kinds=definite", arguments[0],
                   "--gtest_filter=-" + (expects_warning ? "" : arguments[1]), "--gtest_brief=1"});
+  if (result.output.find("unhandled dwarf2") != std::string::npos) {
+    GTEST_SKIP() << "this Valgrind cannot read this compiler's debug information";
+  }
   EXPECT_EQ(result.output.find(kWarning) != std::string::npos, expects_warning);
   // What comes of a switch that Valgrind does not understand depends on where the stacks lie.
   if (!expects_warning) EXPECT_EQ(result.exit_status, 0);
