@@ -818,8 +818,8 @@ TEST_F(ExceptionStateDeathTest, NoexceptInTheResumerTerminates) {
       throw Trouble(2);
     });
     gen.Resume();
-    // Without a destructor of its own the `noexcept` function leaves it to the runtime to terminate,
-    // which notes the exception first; GCC at -O0 does not where it has one.
+    // Without a destructor of its own the `noexcept` function leaves it to the runtime to
+    // terminate, which notes the exception first; GCC at -O0 does not where it has one.
     auto resume = [&gen] { gen.Resume(); };
     auto strict = [&resume]() noexcept { resume(); };
     try {
