@@ -24,6 +24,8 @@ ExceptionState* InitThreadExceptionState() {
   return fringe_thread_exception_state;
 }
 
+ExceptionState* LoadThreadExceptionState() { return fringe_thread_exception_state; }
+
 }  // namespace fringe::internal
 
 #endif  // FRINGE_EXCEPTIONS
