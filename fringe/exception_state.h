@@ -55,8 +55,8 @@ namespace fringe::internal {
 // Returns: this thread's exception state.
 ExceptionState* InitThreadExceptionState();
 
-// `ThreadExceptionState` where there is no asm for it: a function that returns what the variable
-// holds, not where it is, gives a compiler nothing to keep.
+// Where there is no asm for it: a function that returns what the variable holds, not where it is,
+// has nothing that could be cached.
 [[gnu::noinline]] ExceptionState* LoadThreadExceptionState();
 
 // Returns: the exception state of the running thread, or one that is not empty and must not be
