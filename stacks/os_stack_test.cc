@@ -23,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "fringe/config.h"
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -308,6 +309,7 @@ long MaximumMappings() {
 }
 
 TEST(OsStackDeathTest, LimitOfMappingsIsToldWithAdvice) {
+  if (FRINGE_ASAN || FRINGE_TSAN) GTEST_SKIP() << "the sanitizer needs mappings too, and dies";
   const long limit = MaximumMappings();
   if (limit > 70000) GTEST_SKIP() << "vm.max_map_count is " << limit << ": too many for a test";
   EXPECT_EXIT(

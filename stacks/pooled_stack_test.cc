@@ -28,34 +28,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "fringe/config.h"
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stacks/failing_calls.h"
 #include "stacks/stack.h"
 #include "stacks/system.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define FRINGE_TEST_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FRINGE_TEST_ASAN 1
-#endif
-#endif
-#if !defined(FRINGE_TEST_ASAN)
-#define FRINGE_TEST_ASAN 0
-#endif
-
-#if defined(__SANITIZE_THREAD__)
-#define FRINGE_TEST_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define FRINGE_TEST_TSAN 1
-#endif
-#endif
-#if !defined(FRINGE_TEST_TSAN)
-#define FRINGE_TEST_TSAN 0
-#endif
 
 namespace fringe {
 namespace {
@@ -582,7 +561,7 @@ TEST(StackPoolTest, ThreadThatIsEndingStillReleases) {
 // Stacks are acquired, filled, checked, handed to other threads and released in random order.
 TEST(StackPoolTest, NobodyElseWritesToAStack) {
   constexpr int kThreads = 8;
-  constexpr int kSteps = FRINGE_TEST_TSAN || FRINGE_TEST_ASAN ? 1500 : 6000;
+  constexpr int kSteps = FRINGE_TSAN || FRINGE_ASAN ? 1500 : 6000;
   StackPool pool({.stack_bytes = 8 << 10,
                   .thread_cached_stacks = 6,
                   .depot_cached_stacks = 12,
@@ -635,8 +614,8 @@ TEST(StackPoolTest, NobodyElseWritesToAStack) {
 // -----------------------------------------------------------------------------------------
 
 TEST(StackPoolDeathTest, ChildOfAForkGoesOn) {
-  if (FRINGE_TEST_TSAN) GTEST_SKIP() << "ThreadSanitizer starts no threads after a fork";
-  if (FRINGE_TEST_ASAN) GTEST_SKIP() << "AddressSanitizer's heap may be locked after a fork";
+  if (FRINGE_TSAN) GTEST_SKIP() << "ThreadSanitizer starts no threads after a fork";
+  if (FRINGE_ASAN) GTEST_SKIP() << "AddressSanitizer's heap may be locked after a fork";
   StackPool pool({.thread_cached_stacks = 16});
   std::vector<PooledStack> stacks = AcquireMany(pool, 40);
   for (size_t i = 0; i < stacks.size(); ++i) Fill(stacks[i], static_cast<int>(i));
@@ -680,7 +659,7 @@ TEST(StackPoolDeathTest, ChildOfAForkGoesOn) {
 }
 
 TEST(StackPoolDeathTest, ChildOfAForkHasWhatOtherThreadsHadCached) {
-  if (FRINGE_TEST_TSAN) GTEST_SKIP() << "ThreadSanitizer starts no threads after a fork";
+  if (FRINGE_TSAN) GTEST_SKIP() << "ThreadSanitizer starts no threads after a fork";
   StackPool pool({.maximum_stacks = 20});
   std::atomic<int> step = 0;
   std::thread thread([&] {
@@ -796,7 +775,7 @@ TEST(StackPoolTest, RefusalsAreCounted) {
 }
 
 TEST(StackPoolDeathTest, LimitOfAddressSpaceIsAnError) {
-  if (FRINGE_TEST_ASAN || FRINGE_TEST_TSAN) {
+  if (FRINGE_ASAN || FRINGE_TSAN) {
     GTEST_SKIP() << "the sanitizer itself takes more addresses than the limit";
   }
   EXPECT_EXIT(
