@@ -51,7 +51,9 @@ TEST_F(ValgrindTest, MemcheckFindsNothing) {
   }
   EXPECT_EQ(result.output.find(kWarning) != std::string::npos, expects_warning);
   // What comes of a switch that Valgrind does not understand depends on where the stacks lie.
-  if (!expects_warning) EXPECT_EQ(result.exit_status, 0);
+  if (!expects_warning) {
+    EXPECT_EQ(result.exit_status, 0);
+  }
   if (HasFailure()) ADD_FAILURE() << "Valgrind said:\n" << result.output;
 }
 
