@@ -23,7 +23,7 @@ uintptr_t SuspendWith(uintptr_t word, LinkRecord* record) { return Suspend(word,
 template <typename Body>
 void EntryOf(uintptr_t word, LinkRecord* record, LinkRecord*) {
   Body()(word, record);
-  Finish(record);
+  Finish(0, record);
 }
 
 constexpr size_t kStackBytes = 64 << 10;
@@ -136,7 +136,7 @@ TEST(SwitchTest, CancelBeforeTheFirstResumeStillBringsTheRecord) {
   Init(stack.record(), reinterpret_cast<std::byte*>(stack.record()),
        [](uintptr_t, LinkRecord* record, LinkRecord* cancelled_record) {
          Suspend(record == nullptr, cancelled_record);
-         Finish(cancelled_record);
+         Finish(0, cancelled_record);
        });
   const Message message = Cancel(stack.record());
   EXPECT_EQ(message.word, 1U);
@@ -149,8 +149,17 @@ TEST(SwitchTest, ARecordIsClosedWhileItsGeneratorRuns) {
   EXPECT_EQ(Closed(stack.record()), 0U);
   EXPECT_NE(Resume(0, stack.record()).word, 0U);
   EXPECT_EQ(Closed(stack.record()), 0U);
-  Close(stack.record());
-  EXPECT_NE(Closed(stack.record()), 0U);
+  Close(stack.record(), 2);
+  EXPECT_EQ(Closed(stack.record()), 2U);
+}
+
+TEST(SwitchTest, FinishBringsAWordAndNoRecord) {
+  RawStack stack;
+  stack.Start([](uintptr_t word, LinkRecord* record) { Finish(word + 1, record); });
+  const Message message = Resume(1, stack.record());
+  EXPECT_EQ(message.word, 2U);
+  EXPECT_EQ(message.record, nullptr);
+  EXPECT_EQ(Closed(stack.record()), 0U);
 }
 
 // The ABI fixes the frame's address where a function begins.

@@ -26,7 +26,7 @@
 //   a. after Init               b. generator suspended        c. generator running
 //
 //   record + 64  ..........     record + 64  ..........       record + 64  ..........
-//   record + 56  0              record + 56  its rbx          record + 56  stale
+//   record + 56  unset          record + 56  its rbx          record + 56  stale
 //   record + 48  sp - 8         record + 48  its rsp          record + 48  stale
 //   record + 40  entry          record + 40  its resume addr  record + 40  stale
 //   record + 32  record         record + 32  its rbp          record + 32  stale
@@ -43,18 +43,19 @@
 // walker of frame pointers that leaves `entry` finds the record as the next frame record, and from
 // there the frame that resumed the generator. Nobody calls the trampoline: were it to call `entry`,
 // the processor would predict a return that never comes. The word at `record + 16` is also what
-// `Closed` tells by; `Close` sets it to `record`.
+// `Closed` tells; `Close` sets it.
 //
 // 4. Unwinding
 //
 // What the compiler says of a frame holds at every instruction of the switch up to the one that
 // changes `rsp`. From the last save to the jump the asm has rules of its own: the side that is left
 // is described by the link record, whose address is in `rsi` (in `rdx`, where the switch says the
-// end). `entry` returns, as far as an unwinder can tell, into `fringe_x86_64_trampoline`, whose
-// rules say the same with the record's address in `rbp`. In both, the CFA is the stack pointer that
-// the compiler believes in at the resume address. An unwinder looks up the address before a return
-// address: a `nop` stands in front of each resume address and of the trampoline, so that this
-// address belongs to the same function.
+// end). `Finish` leaves nothing behind: from its first instruction on, its frame is as if the
+// resumer had called it. `entry` returns, as far as an unwinder can tell, into
+// `fringe_x86_64_trampoline`, whose rules say the same with the record's address in `rbp`. In all,
+// the CFA is the stack pointer that the compiler believes in at the resume address. An unwinder
+// looks up the address before a return address: a `nop` stands in front of each resume address and
+// of the trampoline, so that this address belongs to the same function.
 //
 // 5. Registers
 //
@@ -127,21 +128,21 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   record->generator.rbp = record;
   record->generator.rip = reinterpret_cast<void*>(entry);
   record->generator.rsp = return_address;
-  record->generator.rbx = nullptr;
   record->resumer.rsp = nullptr;
 }
 
-// Returns: zero where the generator of `record` may be resumed: it is suspended, and `Close` was
-// not
-//   called since it was resumed last.
+// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
+//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
 inline uintptr_t Closed(const LinkRecord* record) {
   return reinterpret_cast<uintptr_t>(record->resumer.rsp);
 }
 
-// Makes `Closed` nonzero until the next `Resume` returns.
+// Makes `Closed` return `reason` until the next `Resume`.
 //
-// Requires: the generator does not run.
-inline void Close(LinkRecord* record) { record->resumer.rsp = record; }
+// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
+inline void Close(LinkRecord* record, uintptr_t reason) {
+  record->resumer.rsp = reinterpret_cast<void*>(reason);
+}
 
 // Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
 //   stack pointer above it wraps around.
@@ -206,21 +207,22 @@ inline void Close(LinkRecord* record) { record->resumer.rsp = record; }
   FRINGE_X86_64_MMX                                                           \
   "cc", "memory"
 
-// The rules for unwinding between the last save and the jump; `breg` is the DW_OP_breg of `base`.
+// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
+// the DW_OP_breg of `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of rsp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x10 return address, 0x06 rbp, 0x03 rbx
 #if defined(__GCC_HAVE_DWARF2_CFI_ASM)
-#define FRINGE_X86_64_WINDOW                                                  \
+#define FRINGE_X86_64_WINDOW(half)                                            \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 3, %c[breg], %c[left] + %c[rsp], 0x06\n\t"               \
-  ".cfi_escape 0x10, 0x10, 2, %c[breg], %c[left] + %c[rip]\n\t"               \
-  ".cfi_escape 0x10, 0x06, 2, %c[breg], %c[left] + %c[rbp]\n\t"               \
-  ".cfi_escape 0x10, 0x03, 2, %c[breg], %c[left] + %c[rbx]\n\t"
+  ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[rsp], 0x06\n\t"           \
+  ".cfi_escape 0x10, 0x10, 2, %c[breg], %c[" half "] + %c[rip]\n\t"           \
+  ".cfi_escape 0x10, 0x06, 2, %c[breg], %c[" half "] + %c[rbp]\n\t"           \
+  ".cfi_escape 0x10, 0x03, 2, %c[breg], %c[" half "] + %c[rbx]\n\t"
 #define FRINGE_X86_64_WINDOW_END                                              \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_X86_64_WINDOW
+#define FRINGE_X86_64_WINDOW(half)
 #define FRINGE_X86_64_WINDOW_END
 #endif
 
@@ -232,7 +234,15 @@ inline void Close(LinkRecord* record) { record->resumer.rsp = record; }
 #define FRINGE_X86_64_LANDING_PAD
 #endif
 
-// Leaves the side whose words are at `left` in the record at `base`, and continues the one at `next`.
+// Continues the side whose words are at `next` in the record at `base`.
+#define FRINGE_X86_64_CONTINUE                                                \
+  "movq %c[next] + %c[rbx](%[base]), %%rbx\n\t"                               \
+  "movq %c[next] + %c[rbp](%[base]), %%rbp\n\t"                               \
+  "movq %c[next] + %c[rsp](%[base]), %%rsp\n\t"                               \
+  "jmpq *%c[next] + %c[rip](%[base])\n\t"                                     \
+  FRINGE_X86_64_WINDOW_END
+
+// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
 // On arrival, at label 0, the registers are those of the other side's statement: rdi is the word, rsi
 // the record or null, rsp, rbp and rbx are as that side saved them, and all others are unknown.
 #define FRINGE_X86_64_SWITCH                                                  \
@@ -241,12 +251,8 @@ inline void Close(LinkRecord* record) { record->resumer.rsp = record; }
   "movq %%rax, %c[left] + %c[rip](%[base])\n\t"                               \
   "movq %%rsp, %c[left] + %c[rsp](%[base])\n\t"                               \
   "movq %%rbx, %c[left] + %c[rbx](%[base])\n\t"                               \
-  FRINGE_X86_64_WINDOW                                                        \
-  "movq %c[next] + %c[rbx](%[base]), %%rbx\n\t"                               \
-  "movq %c[next] + %c[rbp](%[base]), %%rbp\n\t"                               \
-  "movq %c[next] + %c[rsp](%[base]), %%rsp\n\t"                               \
-  "jmpq *%c[next] + %c[rip](%[base])\n\t"                                     \
-  FRINGE_X86_64_WINDOW_END                                                    \
+  FRINGE_X86_64_WINDOW("left")                                                \
+  FRINGE_X86_64_CONTINUE                                                      \
   "nop  # unwinders look up the address before the resume address\n"          \
   "0:\n\t"                                                                    \
   FRINGE_X86_64_LANDING_PAD
@@ -307,16 +313,17 @@ enum : unsigned { kDwOpBregRdx = 0x71, kDwOpBregRsi = 0x74 };
   return {word, record};
 }
 
-// Goes back for good: the resumer's `Resume` returns a message without a record.
+// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
 //
 // Requires: as `Suspend`; nobody resumes the generator again.
-[[noreturn, gnu::always_inline]] inline void Finish(LinkRecord* record) {
-  uintptr_t word = 0;
-  LinkRecord* arrived = nullptr;
-  asm volatile(FRINGE_X86_64_SWITCH
-               : "+D"(word), "+S"(arrived), [base] "+d"(record)
-               : [breg] "i"(kDwOpBregRdx), FRINGE_X86_64_TO_RESUMER
-               : FRINGE_X86_64_CLOBBERS);
+[[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
+  LinkRecord* const arrived = nullptr;
+  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
+  asm volatile(FRINGE_X86_64_WINDOW("next") FRINGE_X86_64_CONTINUE
+               :
+               : "D"(word), "S"(arrived), [base] "d"(record), [breg] "i"(kDwOpBregRdx),
+                 FRINGE_X86_64_TO_RESUMER
+               : "memory");
   __builtin_unreachable();
 }
 

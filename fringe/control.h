@@ -16,6 +16,8 @@
 
 #if FRINGE_EXCEPTIONS
 #include <exception>
+#include <memory>
+#include <new>
 #endif
 
 namespace fringe::internal {
@@ -79,7 +81,7 @@ class alignas(arch::LinkRecord) Control {
         watch_(limit, base) {}
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
-  ~Control() = default;
+  ~Control() {}
 
   // Lets the first `Resume` call `entry` on the stack below `sp`.
   void Start(std::byte* sp, arch::Entry entry) { arch::Init(&record_, sp, entry); }
@@ -89,8 +91,10 @@ class alignas(arch::LinkRecord) Control {
     return reinterpret_cast<Control*>(record);
   }
 
-  bool is_suspended() const { return arch::Closed(&record_) == 0 || phase_ == Phase::kInHandler; }
-  bool is_finished() const { return phase_ == Phase::kFinished; }
+  bool is_suspended() const {
+    return arch::Closed(&record_) == 0 || arch::Closed(&record_) == kInHandler;
+  }
+  bool is_finished() const { return arch::Closed(&record_) == kFinished; }
 
   // Runs the generator until it suspends or finishes. Called on the resumer's side.
   //
@@ -138,40 +142,37 @@ class alignas(arch::LinkRecord) Control {
   void AtStart() { watch_.AfterSuspend(); }
 
   // Ends the generator's side: nothing on its stack is used any more.
-  [[noreturn]] void Finish() {
+  //
+  // `word` is 0, or what `CatchCurrentException` has returned.
+  [[noreturn, gnu::always_inline]] void Finish(uintptr_t word) {
     watch_.BeforeFinish();
-    arch::Finish(&record_);
+    arch::Finish(word, &record_);
   }
 
   // Unwinds the generator if it is unfinished. Called on the resumer's side.
   void Cancel() {
-    if (is_finished()) return;
-    if (!is_suspended()) fringe_fatal("a generator is not destroyed from inside itself.");
-    for (int i = 0; i < kMaximumUnwinds; ++i) {
-      if (ResumeUnusual(0, /*cancels=*/true).record == nullptr) {
-        Finished();
-        return;
-      }
-    }
-    fringe_fatal(
-        "a catch (...) in a generator that is being destroyed must rethrow, not suspend again.");
+    if (!is_finished()) CancelUnfinished();
   }
 
-  // Called on the resumer's side when `Resume` has returned no record: rethrows what has left the
-  // body.
-  [[gnu::noinline]] void Finished() {
-    phase_ = Phase::kFinished;
-    arch::Close(&record_);
+  // Called on the resumer's side when `Resume` has returned `word` and no record: rethrows what has
+  // left the body.
+  void Finished([[maybe_unused]] uintptr_t word) {
+    arch::Close(&record_, kFinished);
 #if FRINGE_EXCEPTIONS
-    if (exception_ != nullptr) [[unlikely]] {
-      std::rethrow_exception(std::exchange(exception_, nullptr));
+    if (word != 0) [[unlikely]] {
+      Rethrow();
     }
 #endif
   }
 
 #if FRINGE_EXCEPTIONS
   // Keeps the exception that is being handled for the resumer. Called on the generator's side.
-  void CatchCurrentException() { exception_ = std::current_exception(); }
+  //
+  // Returns: the word to finish with, after nothing but destructors.
+  uintptr_t CatchCurrentException() {
+    new (&exception_) std::exception_ptr(std::current_exception());
+    return 1;
+  }
 
   // Whether `unwind` is what `Unwind` has thrown here. The address alone does not tell: it may be
   // that of an earlier generator on the same stack.
@@ -182,18 +183,25 @@ class alignas(arch::LinkRecord) Control {
   // How often `Cancel` throws into a generator that goes on.
   static constexpr int kMaximumUnwinds = 16;
 
-  // Why the record is closed.
-  enum class Phase : uint32_t {
-    kUsual,      // it is open; or the generator runs, or waits for one that it has resumed
-    kInHandler,  // suspended, with an exception state to be restored
-    kFinished,
-  };
+  // What the record is closed with.
+  static constexpr uintptr_t kFinished = 1;
+  static constexpr uintptr_t kInHandler = 2;  // suspended, with an exception state to be restored
 
   [[gnu::always_inline]] arch::Message Switch(uintptr_t word, bool cancels = false) {
     watch_.BeforeResume();
     const arch::Message message = cancels ? arch::Cancel(&record_) : arch::Resume(word, &record_);
     watch_.AfterResume();
     return message;
+  }
+
+  [[gnu::noinline]] void CancelUnfinished() {
+    if (!is_suspended()) fringe_fatal("a generator is not destroyed from inside itself.");
+    for (int i = 0; i < kMaximumUnwinds; ++i) {
+      const arch::Message message = ResumeUnusual(0, /*cancels=*/true);
+      if (message.record == nullptr) return Finished(message.word);
+    }
+    fringe_fatal(
+        "a catch (...) in a generator that is being destroyed must rethrow, not suspend again.");
   }
 
   // `Resume` off the fast path, or with the word of the end.
@@ -206,8 +214,7 @@ class alignas(arch::LinkRecord) Control {
 #if FRINGE_EXCEPTIONS
     ExceptionState* const thread_state = InitThreadExceptionState();
     const ExceptionState resumer_state = *thread_state;
-    *thread_state = std::exchange(exception_state_, {});
-    phase_ = Phase::kUsual;
+    *thread_state = arch::Closed(&record_) == kInHandler ? exception_state_ : ExceptionState();
     arch::Message message = Switch(word, cancels);
     if (thread_state->any() != 0) message = SetAside(message, thread_state);
     *thread_state = resumer_state;
@@ -235,20 +242,26 @@ class alignas(arch::LinkRecord) Control {
   // Returns: `message`, so that the fast path need not keep it across the call.
   [[gnu::noinline]] arch::Message SetAside(arch::Message message, ExceptionState* thread_state) {
     exception_state_ = std::exchange(*thread_state, {});
-    phase_ = Phase::kInHandler;
-    arch::Close(&record_);
+    arch::Close(&record_, kInHandler);
     return message;
   }
 
+  [[noreturn, gnu::noinline]] void Rethrow() {
+    std::exception_ptr exception = std::move(exception_);
+    std::destroy_at(&exception_);
+    std::rethrow_exception(std::move(exception));
+  }
 #endif
 
   arch::LinkRecord record_;
   const size_t size_bytes_;  // from limit up to this object
-  Phase phase_ = Phase::kUsual;
 #if FRINGE_EXCEPTIONS
-  ExceptionState exception_state_;  // in `kInHandler`
-  std::exception_ptr exception_;    // what has left the body, until `Finished`
-  bool unwinds_ = false;            // whether `Unwind` has been called
+  bool unwinds_ = false;  // whether `Unwind` has been called
+  // Neither is set before it is needed: a generator may live for some nanoseconds.
+  union {
+    ExceptionState exception_state_;  // in `kInHandler`
+    std::exception_ptr exception_;    // what has left the body, until `Finished`
+  };
 #endif
   [[no_unique_address]] Watch watch_;
 };

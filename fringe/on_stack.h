@@ -62,7 +62,7 @@ class Call {
     Control* const control = Control::Of(record);
     control->AtStart();
     reinterpret_cast<internal::Call<F>*>(word)->Invoke();
-    control->Finish();
+    control->Finish(0);
   }
 
   void Invoke() {

@@ -24,18 +24,18 @@ namespace fringe::internal {
 inline namespace FRINGE_ABI {
 
 #if FRINGE_VALGRIND
-// Whether Valgrind runs the program. Each question costs nanoseconds, so that it is put once:
-// 0 before that, then 1 for no and 2 for yes.
-inline constinit unsigned char valgrind_answer = 0;
+// Whether it is known that Valgrind does not run the program. Each question costs nanoseconds.
+inline constinit bool runs_without_valgrind = false;
+
+inline bool MayRunUnderValgrind() {
+  return !__atomic_load_n(&runs_without_valgrind, __ATOMIC_RELAXED);
+}
 
 inline bool RunsUnderValgrind() {
+  if (RUNNING_ON_VALGRIND != 0) return true;
   // Whoever asks at the same time gets the same answer.
-  unsigned char answer = __atomic_load_n(&valgrind_answer, __ATOMIC_RELAXED);
-  if (answer == 0) [[unlikely]] {
-    answer = RUNNING_ON_VALGRIND != 0 ? 2 : 1;
-    __atomic_store_n(&valgrind_answer, answer, __ATOMIC_RELAXED);
-  }
-  return answer == 2;
+  __atomic_store_n(&runs_without_valgrind, true, __ATOMIC_RELAXED);
+  return false;
 }
 #endif
 
@@ -62,8 +62,8 @@ class Watch {
     generator_fiber_ = __tsan_create_fiber(0);
 #endif
 #if FRINGE_VALGRIND
-    if (RunsUnderValgrind()) [[unlikely]] {
-      valgrind_id_ = VALGRIND_STACK_REGISTER(limit, base);
+    if (MayRunUnderValgrind()) [[unlikely]] {
+      Register(limit, base);
     }
 #endif
   }
@@ -80,8 +80,8 @@ class Watch {
     __tsan_destroy_fiber(generator_fiber_);
 #endif
 #if FRINGE_VALGRIND
-    if (RunsUnderValgrind()) [[unlikely]] {
-      VALGRIND_STACK_DEREGISTER(valgrind_id_);
+    if (MayRunUnderValgrind()) [[unlikely]] {
+      Deregister();
     }
 #endif
   }
@@ -129,6 +129,15 @@ class Watch {
   }
 
  private:
+#if FRINGE_VALGRIND
+  [[gnu::noinline]] void Register(std::byte* limit, std::byte* base) {
+    if (RunsUnderValgrind()) valgrind_id_ = VALGRIND_STACK_REGISTER(limit, base);
+  }
+  [[gnu::noinline]] void Deregister() {
+    if (RunsUnderValgrind()) VALGRIND_STACK_DEREGISTER(valgrind_id_);
+  }
+#endif
+
 #if FRINGE_ASAN
   std::byte* limit_;
   size_t size_bytes_;
@@ -142,7 +151,7 @@ class Watch {
   void* resumer_fiber_ = nullptr;
 #endif
 #if FRINGE_VALGRIND
-  unsigned valgrind_id_ = 0;
+  unsigned valgrind_id_;  // where it runs the program
 #endif
 };
 

@@ -47,9 +47,9 @@ struct alignas(64) StackSlot {
   std::byte* limit;
   StackPool* pool;
   StackArena* arena;
-  StackSlot* next;      // in one of the depot's lists
-  uint64_t* mark;       // null, or the line whose contents tell how deep the stack was used
-  uint32_t is_out = 0;  // somebody has it: it is in no cache and in no list
+  StackSlot* next;       // in one of the depot's lists
+  const uint64_t* mark;  // the line whose contents tell how deep the stack was used
+  uint32_t is_out = 0;   // somebody has it: it is in no cache and in no list
 };
 
 }  // namespace internal
@@ -209,9 +209,11 @@ class StackPool {
 
   // Returns: null where the running thread has none cached.
   internal::StackSlot* AcquireCached();
+  // The same where a look at the stack is due. There is one cached.
+  internal::StackSlot* AcquireAndLook();
   static void Release(internal::StackSlot* slot);
   absl::StatusOr<PooledStack> AcquireFromDepot();
-  void ReleaseUnusual(internal::StackSlot* slot, bool deeper);
+  void ReleaseUnusual(internal::StackSlot* slot);
 
   // Looks how deep an unused stack was used, gives back what is too much, and marks it anew.
   void LookAt(internal::StackSlot* slot);

@@ -107,7 +107,7 @@ void RawBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
     Leaf(&count);
     message = arch::Suspend(message.word, record);
   }
-  arch::Finish(record);
+  arch::Finish(0, record);
 }
 
 template <Stack StackT>
