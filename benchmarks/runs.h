@@ -21,8 +21,8 @@ class CollectingReporter : public benchmark::ConsoleReporter {
     ConsoleReporter::ReportRuns(runs);
   }
 
-  // Returns: by name, the nanoseconds of CPU time that an iteration took, one number to a
-  //   repetition.
+  // Returns: by name and arguments, as Google Benchmark prints them, the nanoseconds of CPU time of
+  //   its thread that an iteration took, one number to a repetition.
   const std::map<std::string, std::vector<double>>& times_ns() const { return times_ns_; }
 
   // Returns: the benchmarks that erred, each with its message.
@@ -42,7 +42,7 @@ class CollectingReporter : public benchmark::ConsoleReporter {
       erred = static_cast<bool>(run.skipped);
       message = run.skip_message;
     }
-    const std::string& name = run.run_name.function_name;
+    const std::string name = run.run_name.str();
     if (erred) {
       errors_[name] = message;
     } else if (run.run_type == AnyRun::RT_Iteration) {
