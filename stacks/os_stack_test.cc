@@ -30,6 +30,7 @@
 #include "stacks/failing_calls.h"
 #include "stacks/stack.h"
 #include "stacks/system.h"
+#include "testing/emulator.h"
 
 namespace fringe {
 namespace {
@@ -41,6 +42,7 @@ using internal::GuardKind;
 using internal::SystemGuardKind;
 using ::testing::AllOf;
 using ::testing::ContainsRegex;
+using testing::Emulator;
 using ::testing::ExitedWithCode;
 using ::testing::HasSubstr;
 using ::testing::KilledBySignal;
@@ -151,6 +153,9 @@ TEST(OsStackTest, TakesNoMemoryBeforeItIsTouched) {
 }
 
 TEST_P(OsStackGuardTest, NothingStaysMappedAfterDestruction) {
+  if (GetParam() == GuardKind::kProtected && Emulator() != nullptr) {
+    GTEST_SKIP() << Emulator() << " takes protected memory for unmapped (mincore)";
+  }
   std::byte* limit = nullptr;
   std::byte* base = nullptr;
   {
@@ -310,6 +315,9 @@ long MaximumMappings() {
 
 TEST(OsStackDeathTest, LimitOfMappingsIsToldWithAdvice) {
   if (FRINGE_ASAN || FRINGE_TSAN) GTEST_SKIP() << "the sanitizer needs mappings too, and dies";
+  if (Emulator() != nullptr) {
+    GTEST_SKIP() << "the mappings of " << Emulator() << " count too, and are not shown";
+  }
   const long limit = MaximumMappings();
   if (limit > 70000) GTEST_SKIP() << "vm.max_map_count is " << limit << ": too many for a test";
   EXPECT_EXIT(

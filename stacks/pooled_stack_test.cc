@@ -35,6 +35,7 @@
 #include "stacks/failing_calls.h"
 #include "stacks/stack.h"
 #include "stacks/system.h"
+#include "testing/emulator.h"
 
 namespace fringe {
 namespace {
@@ -44,6 +45,7 @@ using internal::FailingCalls;
 using internal::ForceGuardKind;
 using internal::GuardKind;
 using internal::SystemGuardKind;
+using testing::Emulator;
 using ::testing::ExitedWithCode;
 using ::testing::HasSubstr;
 using ::testing::KilledBySignal;
@@ -317,6 +319,9 @@ TEST(StackPoolTest, MemoryBelowAnUntouchedMarkIsFoundLater) {
 }
 
 TEST(StackPoolTest, TrimGivesEverythingBack) {
+  if (Emulator() != nullptr) {
+    GTEST_SKIP() << Emulator() << " cannot tell what is resident beside protected memory";
+  }
   StackPool pool;
   {
     const std::vector<PooledStack> stacks = AcquireMany(pool, 500);
@@ -614,6 +619,9 @@ TEST(StackPoolTest, NobodyElseWritesToAStack) {
 // -----------------------------------------------------------------------------------------
 
 TEST(StackPoolDeathTest, ChildOfAForkGoesOn) {
+  if (Emulator() != nullptr) {
+    GTEST_SKIP() << Emulator() << " does not survive a fork among running threads";
+  }
   if (FRINGE_TSAN) GTEST_SKIP() << "ThreadSanitizer starts no threads after a fork";
   if (FRINGE_ASAN) GTEST_SKIP() << "AddressSanitizer's heap may be locked after a fork";
   StackPool pool({.thread_cached_stacks = 16});
@@ -775,6 +783,9 @@ TEST(StackPoolTest, RefusalsAreCounted) {
 }
 
 TEST(StackPoolDeathTest, LimitOfAddressSpaceIsAnError) {
+  if (Emulator() != nullptr) {
+    GTEST_SKIP() << Emulator() << " has addresses of its own, and no limit to them";
+  }
   if (FRINGE_ASAN || FRINGE_TSAN) {
     GTEST_SKIP() << "the sanitizer itself takes more addresses than the limit";
   }

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <span>
 
+#include "testing/opaque.h"
+
 namespace fringe::testing {
 
 // Returns: where the function that holds `pc` begins; null where there is no unwind information.
@@ -23,11 +25,7 @@ inline const void* FunctionOf(const void* pc) {
 // Returns: where the function that it is inlined into begins. A symbol would not do: with
 // link-time optimisation what runs may be a copy of the function, and the address of `main` is not
 // to be taken.
-[[gnu::always_inline]] inline const void* ThisFunction() {
-  const void* pc;
-  asm volatile("leaq 0(%%rip), %0" : "=r"(pc));
-  return FunctionOf(pc);
-}
+[[gnu::always_inline]] inline const void* ThisFunction() { return FunctionOf(NextInstruction()); }
 
 // Put last into a function whose frame must be there while it calls something: a call that would be
 // its last act could otherwise become a jump.

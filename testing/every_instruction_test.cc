@@ -1,5 +1,5 @@
 // Unwinds at every instruction of resumes and suspends, as a profiler's signal would: each time one
-// has been executed, the trap flag brings us into a signal handler that takes a backtrace.
+// has been executed, a trap brings us into a signal handler that takes a backtrace.
 
 #include <ucontext.h>
 
@@ -43,7 +43,7 @@ struct Stepping {
 Stepping stepping;
 
 void VisitInstruction(const ucontext_t& context) {
-  const auto pc = static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
+  const uintptr_t pc = ProgramCounter(context);
   // lld's stubs for calls of shared libraries are the one thing without unwind information. (The
   // unwinder looks up the address before the one it is asked for.)
   if (FunctionOf(reinterpret_cast<const void*>(pc + 1)) == nullptr) {

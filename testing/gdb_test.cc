@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "testing/command.h"
+#include "testing/emulator.h"
 
 namespace fringe::testing {
 namespace {
@@ -22,6 +23,7 @@ std::vector<std::string> programs;
 class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>> {
  protected:
   void SetUp() override {
+    if (Emulator() != nullptr) GTEST_SKIP() << "gdb cannot trace what " << Emulator() << " runs";
     if (!IsInstalled("gdb")) GTEST_SKIP() << "gdb is not installed";
     static const std::string trial =
         RunCommand({"gdb", "-nx", "-batch", "-ex", "run", "/bin/true"}).output;

@@ -1,5 +1,5 @@
 // How many instructions a resume and a suspend take, and that none of them is a call. Counted one
-// by one with the trap flag, in code compiled at -O2 whatever the build says.
+// by one, in code compiled at -O2 whatever the build says.
 
 #include <ucontext.h>
 
@@ -27,12 +27,7 @@ size_t calls;
 
 void CountInstruction(const ucontext_t& context) {
   ++instructions;
-  const auto* const code = reinterpret_cast<const uint8_t*>(context.uc_mcontext.gregs[REG_RIP]);
-  // Of a register that needs a prefix, too.
-  const uint8_t* const opcode = (*code & 0xf0) == 0x40 ? code + 1 : code;
-  const bool is_direct_call = opcode[0] == 0xe8;
-  const bool is_indirect_call = opcode[0] == 0xff && (opcode[1] >> 3 & 7) == 2;
-  if (is_direct_call || is_indirect_call) ++calls;
+  if (IsCall(ProgramCounter(context))) ++calls;
 }
 
 struct Count {

@@ -11,9 +11,163 @@
 #include <signal.h>
 #include <ucontext.h>
 
+#include <cstdint>
 #include <cstdlib>
 
+#if !defined(__x86_64__)
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstring>
+#endif
+
 namespace fringe::testing {
+
+// Returns: where the next instruction of what was interrupted is.
+inline uintptr_t ProgramCounter(const ucontext_t& context) {
+#if defined(__x86_64__)
+  return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
+#elif defined(__aarch64__)
+  return context.uc_mcontext.pc;
+#endif
+}
+
+// Whether the instruction at `pc` is a call.
+inline bool IsCall(uintptr_t pc) {
+#if defined(__x86_64__)
+  const auto* const code = reinterpret_cast<const uint8_t*>(pc);
+  // Of a register that needs a prefix, too.
+  const uint8_t* const opcode = (*code & 0xf0) == 0x40 ? code + 1 : code;
+  const bool is_direct_call = opcode[0] == 0xe8;
+  const bool is_indirect_call = opcode[0] == 0xff && (opcode[1] >> 3 & 7) == 2;
+  return is_direct_call || is_indirect_call;
+#elif defined(__aarch64__)
+  const uint32_t code = *reinterpret_cast<const uint32_t*>(pc);
+  const bool is_bl = (code & 0xfc000000) == 0x94000000;
+  const bool is_blr = (code & 0xfffffc1f) == 0xd63f0000;
+  return is_bl || is_blr;
+#endif
+}
+
+#if defined(__x86_64__)
+
+// By the trap flag: the CPU itself stops after each instruction.
+class Trap {
+ public:
+  // Begins at the next instruction, in a handler of SIGTRAP.
+  [[gnu::always_inline]] static void Begin() { asm volatile("int3" : : : "memory"); }
+
+  // In the handler, before anything else: nothing to undo.
+  static void Clear() {}
+
+  // In the handler, last: what was interrupted goes on, for one instruction if `steps`.
+  static void Continue(ucontext_t& context, bool steps) {
+    constexpr greg_t kTrapFlag = 0x100;
+    greg_t& flags = context.uc_mcontext.gregs[REG_EFL];
+    flags = steps ? flags | kTrapFlag : flags & ~kTrapFlag;
+  }
+};
+
+#else
+
+// By a breakpoint at each place where the next instruction can be, which holds on any system and in
+// any emulator that lets a program write into its own code. Not for a load and store that are to be
+// exclusive: a signal in between breaks them up.
+class Trap {
+ public:
+#if defined(__aarch64__)
+  using Code = uint32_t;
+
+  [[gnu::always_inline]] static void Begin() { asm volatile("brk 0xf51" : : : "memory"); }
+#endif
+
+  static void Clear() {
+    for (Breakpoint& breakpoint : breakpoints_) {
+      if (breakpoint.place != 0) Write(breakpoint.place, breakpoint.code);
+      breakpoint.place = 0;
+    }
+  }
+
+  static void Continue(ucontext_t& context, bool steps) {
+    uintptr_t pc = ProgramCounter(context);
+    if (Read(pc) == kBreakpoint) pc = SetProgramCounter(context, pc + sizeof(Code));  // `Begin`'s
+    if (!steps) return;
+    const Next next = After(context, pc);
+    Set(breakpoints_[0], next.usual);
+    if (next.other != 0 && next.other != next.usual) Set(breakpoints_[1], next.other);
+  }
+
+ private:
+  struct Breakpoint {
+    uintptr_t place;
+    Code code;  // what it stands in the place of
+  };
+
+  // Where the next instruction can be: in one place, or in two where it depends.
+  struct Next {
+    uintptr_t usual;
+    uintptr_t other = 0;
+  };
+
+#if defined(__aarch64__)
+  static constexpr Code kBreakpoint = 0xd4200000 | 0xf51 << 5;  // brk 0xf51
+
+  static uintptr_t SetProgramCounter(ucontext_t& context, uintptr_t pc) {
+    return context.uc_mcontext.pc = pc;
+  }
+
+  // Returns: the signed number of `bits` bits that begins at bit `first` of `code`, as an offset.
+  static uintptr_t Offset(Code code, unsigned first, unsigned bits) {
+    const auto shifted = static_cast<int32_t>(code << (32 - first - bits));
+    return static_cast<uintptr_t>(static_cast<intptr_t>(shifted >> (32 - bits)) * 4);
+  }
+
+  static Next After(const ucontext_t& context, uintptr_t pc) {
+    const Code code = Read(pc);
+    if ((code & 0x7c000000) == 0x14000000) return {pc + Offset(code, 0, 26)};  // b, bl
+    if ((code & 0xfe000000) == 0xd6000000) {                                   // br, blr, ret
+      // Without the signature of a `retaa`.
+      constexpr uintptr_t kAddressBits = (uintptr_t{1} << 48) - 1;
+      return {context.uc_mcontext.regs[code >> 5 & 31] & kAddressBits};
+    }
+    if ((code & 0xff000000) == 0x54000000 || (code & 0x7e000000) == 0x34000000) {
+      return {pc + 4, pc + Offset(code, 5, 19)};  // b.cond, cbz, cbnz
+    }
+    if ((code & 0x7e000000) == 0x36000000) return {pc + 4, pc + Offset(code, 5, 14)};  // tbz, tbnz
+    return {pc + 4};
+  }
+#endif
+
+  static Code Read(uintptr_t place) {
+    Code code;
+    std::memcpy(&code, reinterpret_cast<const void*>(place), sizeof code);
+    return code;
+  }
+
+  static void Write(uintptr_t place, Code code) {
+    std::memcpy(reinterpret_cast<void*>(place), &code, sizeof code);
+    auto* const start = reinterpret_cast<char*>(place);
+    __builtin___clear_cache(start, start + sizeof code);
+  }
+
+  static void Set(Breakpoint& breakpoint, uintptr_t place) {
+    // It may lie on the border of two pages.
+    static const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const uintptr_t first_page = place & ~(page_bytes - 1);
+    const uintptr_t end = (place + sizeof(Code) + page_bytes - 1) & ~(page_bytes - 1);
+    if (mprotect(reinterpret_cast<void*>(first_page), end - first_page,
+                 PROT_READ | PROT_WRITE | PROT_EXEC) != 0) {
+      std::abort();
+    }
+    breakpoint = {place, Read(place)};
+    Write(place, kBreakpoint);
+  }
+
+  static inline Breakpoint breakpoints_[2] = {};
+};
+
+#endif
 
 // Steps from its creation to its destruction. One at a time.
 //
@@ -29,11 +183,11 @@ class SingleStep {
     action.sa_flags = SA_SIGINFO;
     if (sigaction(SIGTRAP, &action, &old_action_) != 0) std::abort();
     visitor_ = visitor;
-    asm volatile("int3" : : : "memory");  // the handler sets the trap flag
+    Trap::Begin();
   }
   [[gnu::always_inline]] ~SingleStep() {
     visitor_ = nullptr;
-    asm volatile("nop" : : : "memory");  // the handler clears the trap flag
+    asm volatile("nop" : : : "memory");  // the handler ends it
     if (sigaction(SIGTRAP, &old_action_, nullptr) != 0) std::abort();
   }
   SingleStep(const SingleStep&) = delete;
@@ -41,15 +195,11 @@ class SingleStep {
 
  private:
   static void OnTrap(int, siginfo_t*, void* raw_context) {
-    constexpr greg_t kTrapFlag = 0x100;
     auto* const context = static_cast<ucontext_t*>(raw_context);
-    greg_t& flags = context->uc_mcontext.gregs[REG_EFL];
-    if (visitor_ == nullptr) {
-      flags &= ~kTrapFlag;
-      return;
-    }
-    flags |= kTrapFlag;
-    visitor_(*context);
+    Trap::Clear();
+    const Visitor visitor = visitor_;
+    if (visitor != nullptr) visitor(*context);
+    Trap::Continue(*context, visitor != nullptr);
   }
 
   static inline Visitor volatile visitor_ = nullptr;

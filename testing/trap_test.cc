@@ -9,6 +9,11 @@
 #include <type_traits>
 #include <utility>
 
+#if defined(__ARM_FEATURE_SVE)
+#include <arm_sve.h>
+#include <sys/auxv.h>
+#endif
+
 #include "arch/arch.h"
 #include "fringe/generator.h"
 #include "gtest/gtest.h"
@@ -112,13 +117,12 @@ struct Live {
   using Type = T;
 
   static constexpr auto kNameAndCount = [] {
-    if constexpr (std::is_same_v<T, uint32_t>) return std::pair("Uint32", 16);
-    if constexpr (std::is_same_v<T, uint64_t>) return std::pair("Uint64", 16);
-    if constexpr (std::is_same_v<T, Uint128>) return std::pair("Uint128", 8);
+    if constexpr (std::is_same_v<T, uint32_t>) return std::pair("Uint32", 33);
+    if constexpr (std::is_same_v<T, uint64_t>) return std::pair("Uint64", 33);
+    if constexpr (std::is_same_v<T, Uint128>) return std::pair("Uint128", 17);
     if constexpr (std::is_same_v<T, float>) return std::pair("Float", 33);
     if constexpr (std::is_same_v<T, double>) return std::pair("Double", 33);
-    // One less than the x87 unit holds: the compilers want a place to work in.
-    if constexpr (std::is_same_v<T, long double>) return std::pair("LongDouble", 7);
+    if constexpr (std::is_same_v<T, long double>) return std::pair("LongDouble", kLiveLongDoubles);
     if constexpr (std::is_same_v<T, Vector128>) return std::pair("Vector128", 33);
     if constexpr (std::is_same_v<T, Vector256>) return std::pair("Vector256", 33);
     if constexpr (std::is_same_v<T, Vector512>) return std::pair("Vector512", 33);
@@ -209,6 +213,35 @@ struct LiveMasks {
 };
 #endif
 
+#if defined(__ARM_FEATURE_SVE)
+// Vectors of whichever length the CPU has, and predicates. They have no size, so there is no array
+// of them.
+struct LiveScalable {
+  static constexpr const char* kName = "Scalable";
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    svuint64_t a = svindex_u64(1, 1), b = svindex_u64(2, 3), c = svindex_u64(3, 5),
+               d = svindex_u64(4, 7);
+    svbool_t p = svwhilelt_b8(0, 3), q = svwhilelt_b8(0, 17), r = svptrue_b8();
+    for (int i = 0; i < kSwitches; ++i) {
+      asm volatile("" : "+w"(a), "+w"(b), "+w"(c), "+w"(d), "+Upa"(p), "+Upa"(q), "+Upa"(r));
+      side();
+      asm volatile("" : "+w"(a), "+w"(b), "+w"(c), "+w"(d), "+Upa"(p), "+Upa"(q), "+Upa"(r));
+    }
+    const svbool_t all = svptrue_b8();
+    const auto differs = [&](svuint64_t value, uint64_t first, uint64_t step) {
+      return svptest_any(all, svcmpne(all, value, svindex_u64(first, step)));
+    };
+    const auto misses = [&](svbool_t value, uint64_t count) {
+      return svcntp_b8(all, value) != count;
+    };
+    return 0U + differs(a, 1, 1) + differs(b, 2, 3) + differs(c, 3, 5) + differs(d, 4, 7) +
+           misses(p, 3) + misses(q, svcntb() < 17 ? svcntb() : 17) + misses(r, svcntb());
+  }
+};
+#endif
+
 // A few of everything, so that no class of registers is spilt for want of others.
 struct LiveMixture {
   static constexpr const char* kName = "Mixture";
@@ -238,11 +271,14 @@ using Traps = ::testing::Types<
 #if defined(__AVX512F__)
     Live<Vector512>, LiveMasks,
 #endif
+#if defined(__ARM_FEATURE_SVE)
+    LiveScalable,
+#endif
     RedZone, BasePointer, Live<uint32_t>, Live<uint64_t>, Live<Uint128>, Live<float>, Live<double>,
     Live<long double>, Live<Vector128>, LiveMixture>;
 
 TEST(TrapTargetTest, HasEveryRegister) {
-#if !defined(__AVX512F__)
+#if defined(__x86_64__) && !defined(__AVX512F__)
   GTEST_SKIP() << "no AVX-512: vectors of more than "
 #if defined(__AVX__)
                << 256
@@ -250,6 +286,8 @@ TEST(TrapTargetTest, HasEveryRegister) {
                << 128
 #endif
                << " bits and masks are tested under --config=native";
+#elif defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)
+  GTEST_SKIP() << "no SVE: scalable vectors and predicates are tested by trap_test_sve";
 #endif
 }
 
@@ -266,7 +304,14 @@ struct TrapNames {
 };
 
 template <typename Trap>
-class TrapTest : public ::testing::Test {};
+class TrapTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(__ARM_FEATURE_SVE)
+    if ((getauxval(AT_HWCAP) & HWCAP_SVE) == 0) GTEST_SKIP() << "this CPU has no SVE";
+#endif
+  }
+};
 TYPED_TEST_SUITE(TrapTest, Traps, TrapNames);
 
 // For the end of a test of leaf functions: says so where it was none.
@@ -343,6 +388,7 @@ TYPED_TEST(TrapTest, KeepsItOverASuspend) {
   EXPECT_EQ(wrong, 0U);
 }
 
+#if defined(__MMX__)
 // The compilers keep integers of MMX registers only where intrinsics ask for them, and the ABI
 // wants `emms` before a call; a switch is none. Both sides leave the x87 unit alone meanwhile.
 TEST(MmxTest, KeepsThemOverARawResume) {
@@ -373,6 +419,7 @@ TEST(MmxTest, KeepsThemOverARawResume) {
   asm volatile("emms" : : : "memory");
   for (int i = 0; i < 8; ++i) EXPECT_EQ(kept[i], i + 1);
 }
+#endif  // defined(__MMX__)
 
 }  // namespace
 }  // namespace fringe::testing

@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "testing/command.h"
+#include "testing/emulator.h"
 
 namespace fringe::testing {
 namespace {
@@ -20,6 +21,7 @@ std::vector<std::string> arguments;
 class ValgrindTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    if (Emulator() != nullptr) GTEST_SKIP() << "Valgrind cannot run what " << Emulator() << " runs";
     if (!IsInstalled("valgrind")) GTEST_SKIP() << "Valgrind is not installed";
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FRINGE_IS_SANITIZED 1
