@@ -63,14 +63,24 @@ ExceptionState* InitThreadExceptionState();
 //   changed where `InitThreadExceptionState` has not run on it.
 // Cost: one load.
 [[gnu::always_inline]] inline ExceptionState* ThreadExceptionState() {
-#if defined(__x86_64__) && defined(__ELF__)
+#if defined(__ELF__) && (defined(__x86_64__) || defined(__aarch64__))
   // A compiler may compute the address of a thread-local once and use it again after a switch, when
   // another thread runs the generator (LLVM issue 98479). It cannot look into this.
   ExceptionState* state;
+#if defined(__x86_64__)
   asm volatile(
       "movq fringe_thread_exception_state@gottpoff(%%rip), %0\n\t"
       "movq %%fs:(%0), %0"
       : "=r"(state));
+#else
+  uintptr_t thread;
+  asm volatile(
+      "adrp %0, :gottprel:fringe_thread_exception_state\n\t"
+      "ldr %0, [%0, :gottprel_lo12:fringe_thread_exception_state]\n\t"
+      "mrs %1, tpidr_el0\n\t"
+      "ldr %0, [%0, %1]"
+      : "=r"(state), "=r"(thread));
+#endif
   return state;
 #else
   return LoadThreadExceptionState();
