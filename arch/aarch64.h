@@ -174,6 +174,13 @@ inline void Close(LinkRecord* record) { record->resumer.sp = record; }
 #define FRINGE_AARCH64_X18                                                    \
   "x18",
 #endif
+// Clang has no name for the first-fault register: it never keeps a value there across a statement.
+#if defined(__ARM_FEATURE_SVE) && !defined(__clang__)
+#define FRINGE_AARCH64_FFR                                                    \
+  "ffr",
+#else
+#define FRINGE_AARCH64_FFR
+#endif
 #if defined(__ARM_FEATURE_SVE)
 #define FRINGE_AARCH64_VECTORS                                                \
   "z0", "z1", "z2", "z3", "z4", "z5", "z6", "z7",                             \
@@ -181,7 +188,8 @@ inline void Close(LinkRecord* record) { record->resumer.sp = record; }
   "z16", "z17", "z18", "z19", "z20", "z21", "z22", "z23",                     \
   "z24", "z25", "z26", "z27", "z28", "z29", "z30", "z31",                     \
   "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7",                             \
-  "p8", "p9", "p10", "p11", "p12", "p13", "p14", "p15", "ffr",
+  "p8", "p9", "p10", "p11", "p12", "p13", "p14", "p15",                       \
+  FRINGE_AARCH64_FFR
 #elif defined(__ARM_FP)
 #define FRINGE_AARCH64_VECTORS                                                \
   "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
