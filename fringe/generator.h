@@ -318,7 +318,7 @@ class Generator {
   Generator(Unchecked, StackT stack, F body) : stack_(std::move(stack)) {
     std::byte* const place =
         internal::Control::Place(stack_.limit(), stack_.base(), sizeof(F), alignof(F));
-    auto* const yielder = reinterpret_cast<Yielder<Output, Input>*>(place);
+    auto* const yielder = static_cast<Yielder<Output, Input>*>(static_cast<void*>(place));
     std::byte* const body_place = internal::Control::BodyPlace(place, sizeof(F), alignof(F));
     new (body_place) F(std::move(body));
     yielder_ = new (yielder) Yielder<Output, Input>(stack_.limit(), stack_.base());
@@ -332,8 +332,9 @@ class Generator {
     auto* const yielder = static_cast<Yielder<Output, Input>*>(
         internal::Control::Of(record != nullptr ? record : cancelled_record));
     yielder->AtStart();
-    F* const body = std::launder(reinterpret_cast<F*>(internal::Control::BodyPlace(
-        reinterpret_cast<std::byte*>(yielder), sizeof(F), alignof(F))));
+    void* const body_place =
+        internal::Control::BodyPlace(reinterpret_cast<std::byte*>(yielder), sizeof(F), alignof(F));
+    F* const body = std::launder(static_cast<F*>(body_place));
     word = record != nullptr ? Run(*body, *yielder, word) : 0;
     std::destroy_at(body);
     yielder->Finish(word);

@@ -34,7 +34,9 @@ namespace internal {
 // One mapping: this, the slots, and then for each slot a guard and a stack.
 struct StackArena {
   std::byte* start() { return reinterpret_cast<std::byte*>(this); }
-  StackSlot* slots() { return reinterpret_cast<StackSlot*>(start() + sizeof(StackSlot)); }
+  StackSlot* slots() {
+    return static_cast<StackSlot*>(static_cast<void*>(start() + sizeof(StackSlot)));
+  }
 
   StackArena* next;
   size_t mapped_bytes;
@@ -440,7 +442,7 @@ void StackPool::LookAt(StackSlot* slot) {
     // The last line of its lowest page is in use, and would be each time.
     lowest -= page_bytes;
   }
-  auto* const mark = reinterpret_cast<uint64_t*>(lowest);
+  auto* const mark = static_cast<uint64_t*>(static_cast<void*>(lowest));
   internal::Paint(mark);
   slot->mark = mark;
 }

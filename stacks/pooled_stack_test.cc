@@ -381,7 +381,7 @@ TEST(StackPoolDeathTest, SecondReleaseIsFatal) {
         auto stack = std::make_unique<PooledStack>(*pool.Acquire());
         alignas(PooledStack) std::byte bytes[sizeof(PooledStack)];
         std::memcpy(bytes, static_cast<void*>(stack.get()), sizeof(PooledStack));
-        std::destroy_at(std::launder(reinterpret_cast<PooledStack*>(bytes)));
+        std::destroy_at(std::launder(static_cast<PooledStack*>(static_cast<void*>(bytes))));
         stack.reset();
         _exit(0);
       },
