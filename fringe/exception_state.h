@@ -63,16 +63,17 @@ ExceptionState* InitThreadExceptionState();
 //   changed where `InitThreadExceptionState` has not run on it.
 // Cost: one load.
 [[gnu::always_inline]] inline ExceptionState* ThreadExceptionState() {
-#if defined(__ELF__) && (defined(__x86_64__) || defined(__aarch64__))
   // A compiler may compute the address of a thread-local once and use it again after a switch, when
-  // another thread runs the generator (LLVM issue 98479). It cannot look into this.
+  // another thread runs the generator (LLVM issue 98479). It cannot look into these.
+#if defined(__ELF__) && defined(__x86_64__)
   ExceptionState* state;
-#if defined(__x86_64__)
   asm volatile(
       "movq fringe_thread_exception_state@gottpoff(%%rip), %0\n\t"
       "movq %%fs:(%0), %0"
       : "=r"(state));
-#else
+  return state;
+#elif defined(__ELF__) && defined(__aarch64__)
+  ExceptionState* state;
   uintptr_t thread;
   asm volatile(
       "adrp %0, :gottprel:fringe_thread_exception_state\n\t"
@@ -80,7 +81,14 @@ ExceptionState* InitThreadExceptionState();
       "mrs %1, tpidr_el0\n\t"
       "ldr %0, [%0, %1]"
       : "=r"(state), "=r"(thread));
-#endif
+  return state;
+#elif defined(__ELF__) && defined(__riscv) && __riscv_xlen == 64
+  ExceptionState* state;
+  asm volatile(
+      "la.tls.ie %0, fringe_thread_exception_state\n\t"
+      "add %0, %0, tp\n\t"
+      "ld %0, (%0)"
+      : "=r"(state));
   return state;
 #else
   return LoadThreadExceptionState();

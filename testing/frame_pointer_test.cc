@@ -32,13 +32,19 @@ using Functions = std::vector<const void*>;
     const FrameRecord* caller;
     const void* return_address;
   };
+  // Which record a frame pointer points to: on RISC-V, to the end of it.
+#if defined(__riscv)
+  constexpr int kRecord = -1;
+#else
+  constexpr int kRecord = 0;
+#endif
   Functions functions;
-  const auto* record = static_cast<const FrameRecord*>(__builtin_frame_address(0));
+  const auto* frame = static_cast<const FrameRecord*>(__builtin_frame_address(0));
   // A bound, since a walk that goes wrong may go in circles.
-  for (int i = 0; i < 100 && record != nullptr; ++i) {
-    functions.push_back(FunctionOf(record->return_address));
+  for (int i = 0; i < 100 && frame != nullptr; ++i) {
+    functions.push_back(FunctionOf(frame[kRecord].return_address));
     if (functions.back() == main_function) break;
-    record = record->caller;
+    frame = frame[kRecord].caller;
   }
   return functions;
 }

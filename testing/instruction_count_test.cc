@@ -86,13 +86,23 @@ using Uint64Generator = Generator<uint64_t, uint64_t, OsStack>;
   return sum;
 }
 
+// By how much a CPU exceeds the bounds below. On RISC-V an address takes two instructions, and each
+// constant or word that the others have as an operand takes one of its own.
+#if defined(__riscv)
+constexpr size_t kMoreRaw = 2;
+constexpr size_t kMoreGenerator = 18;
+#else
+constexpr size_t kMoreRaw = 0;
+constexpr size_t kMoreGenerator = 0;
+#endif
+
 // Ten instructions in each direction, and the loops on both sides.
 TEST(InstructionCountTest, RawRoundTrip) {
   if (IsSanitized()) GTEST_SKIP() << "sanitizers add instructions";
   const RawGenerator<> generator(*OsStack::Create(64 << 10), &SuspendRaw);
   const Count count = PerRoundTrip([&](size_t n) { ResumeRaw(generator.record(), n); });
   EXPECT_EQ(count.calls, 0U);
-  EXPECT_LE(count.instructions, 28U);
+  EXPECT_LE(count.instructions, 28U + kMoreRaw);
   RecordProperty("instructions", static_cast<int>(count.instructions));
 }
 
@@ -106,9 +116,9 @@ TEST(InstructionCountTest, GeneratorRoundTrip) {
   const Count count = PerRoundTrip([&](size_t n) { ResumeGenerator(generator, n); });
   EXPECT_EQ(count.calls, 0U);
 #if defined(__cpp_exceptions)
-  EXPECT_LE(count.instructions, 54U);
+  EXPECT_LE(count.instructions, 54U + kMoreGenerator);
 #else
-  EXPECT_LE(count.instructions, 44U);
+  EXPECT_LE(count.instructions, 44U + kMoreGenerator);
 #endif
   RecordProperty("instructions", static_cast<int>(count.instructions));
   // Not by its destructor, which needs exceptions.

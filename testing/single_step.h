@@ -30,6 +30,8 @@ inline uintptr_t ProgramCounter(const ucontext_t& context) {
   return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
 #elif defined(__aarch64__)
   return context.uc_mcontext.pc;
+#elif defined(__riscv)
+  return context.uc_mcontext.__gregs[REG_PC];
 #endif
 }
 
@@ -47,6 +49,13 @@ inline bool IsCall(uintptr_t pc) {
   const bool is_bl = (code & 0xfc000000) == 0x94000000;
   const bool is_blr = (code & 0xfffffc1f) == 0xd63f0000;
   return is_bl || is_blr;
+#elif defined(__riscv)
+  uint32_t code;  // may be on the border of two words
+  __builtin_memcpy(&code, reinterpret_cast<const void*>(pc), sizeof code);
+  const bool is_jal = (code & 0xfff) == 0x0ef;                              // jal ra
+  const bool is_jalr = (code & 0x7fff) == 0x00e7;                           // jalr ra
+  const bool is_c_jalr = (code & 0xf07f) == 0x9002 && (code & 0xf80) != 0;  // c.jalr
+  return is_jal || is_jalr || is_c_jalr;
 #endif
 }
 
@@ -80,6 +89,10 @@ class Trap {
   using Code = uint32_t;
 
   [[gnu::always_inline]] static void Begin() { asm volatile("brk 0xf51" : : : "memory"); }
+#elif defined(__riscv)
+  using Code = uint16_t;  // instructions have two bytes or four
+
+  [[gnu::always_inline]] static void Begin() { asm volatile("c.ebreak" : : : "memory"); }
 #endif
 
   static void Clear() {
@@ -136,6 +149,65 @@ class Trap {
     }
     if ((code & 0x7e000000) == 0x36000000) return {pc + 4, pc + Offset(code, 5, 14)};  // tbz, tbnz
     return {pc + 4};
+  }
+#elif defined(__riscv)
+  static constexpr Code kBreakpoint = 0x9002;  // c.ebreak
+
+  static uintptr_t SetProgramCounter(ucontext_t& context, uintptr_t pc) {
+    return context.uc_mcontext.__gregs[REG_PC] = pc;
+  }
+
+  // Returns: the bit `from` of `code`, as bit `to`.
+  static uintptr_t Bit(uint32_t code, unsigned from, unsigned to) {
+    return uintptr_t{code >> from & 1} << to;
+  }
+
+  // Returns: `value`, whose bit `sign` is that of a negative number.
+  static uintptr_t Extend(uintptr_t value, unsigned sign) {
+    const uintptr_t bit = uintptr_t{1} << sign;
+    return (value ^ bit) - bit;
+  }
+
+  static Next After(const ucontext_t& context, uintptr_t pc) {
+    const auto& registers = context.uc_mcontext.__gregs;
+    const uint32_t code = Read(pc);
+    if ((code & 3) != 3) {
+      const uintptr_t next = pc + 2;
+      if ((code & 0xe003) == 0xa001) {  // c.j
+        const uintptr_t offset = Bit(code, 12, 11) | Bit(code, 11, 4) | Bit(code, 10, 9) |
+                                 Bit(code, 9, 8) | Bit(code, 8, 10) | Bit(code, 7, 6) |
+                                 Bit(code, 6, 7) | Bit(code, 5, 3) | Bit(code, 4, 2) |
+                                 Bit(code, 3, 1) | Bit(code, 2, 5);
+        return {pc + Extend(offset, 11)};
+      }
+      if ((code & 0xc003) == 0xc001) {  // c.beqz, c.bnez
+        const uintptr_t offset = Bit(code, 12, 8) | Bit(code, 11, 4) | Bit(code, 10, 3) |
+                                 Bit(code, 6, 7) | Bit(code, 5, 6) | Bit(code, 4, 2) |
+                                 Bit(code, 3, 1) | Bit(code, 2, 5);
+        return {next, pc + Extend(offset, 8)};
+      }
+      const uint32_t place = code >> 7 & 31;
+      if ((code & 0xe07f) == 0x8002 && place != 0) return {registers[place]};  // c.jr, c.jalr
+      return {next};
+    }
+    const uint32_t whole = code | uint32_t{Read(pc + 2)} << 16;
+    const uintptr_t next = pc + 4;
+    const auto high = static_cast<uintptr_t>(static_cast<intptr_t>(static_cast<int32_t>(whole)));
+    switch (whole & 0x7f) {
+      case 0x6f:  // jal
+        return {pc + (Extend(Bit(whole, 31, 20), 20) | (whole & 0xff000) | Bit(whole, 20, 11) |
+                      (whole >> 20 & 0x7fe))};
+      case 0x67: {  // jalr
+        const uint32_t place = whole >> 15 & 31;
+        const auto offset = static_cast<uintptr_t>(static_cast<intptr_t>(high) >> 20);
+        return {((place == 0 ? 0 : registers[place]) + offset) & ~uintptr_t{1}};
+      }
+      case 0x63:  // a branch
+        return {next, pc + (Extend(Bit(whole, 31, 12), 12) | Bit(whole, 7, 11) |
+                            (whole >> 20 & 0x7e0) | (whole >> 7 & 0x1e))};
+      default:
+        return {next};
+    }
   }
 #endif
 

@@ -102,7 +102,8 @@ def _cross_toolchain_config_impl(ctx):
             feature(name = "dbg"),
             feature(name = "fastbuild"),
             feature(name = "opt"),
-            feature(name = "supports_pic", enabled = True),
+            # Static binaries need no code that may lie anywhere, so each file is compiled once.
+            feature(name = "supports_pic", enabled = False),
         ],
         host_system_name = "local",
         target_cpu = attr.cpu,

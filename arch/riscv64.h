@@ -1,0 +1,307 @@
+// The backend for 64-bit RISC-V with the standard calling convention (Linux, the BSDs, bare metal).
+//
+// 1. ABI facts
+//
+// From "RISC-V ABIs Specification" (calling convention, DWARF):
+//   * The stack grows down and `sp` is a multiple of 16 at all times.
+//   * There is no red zone: what lies below `sp` belongs to nobody.
+//   * `s0` is the frame pointer where frames have one. It points above the frame record: `-16(s0)`
+//     holds the caller's `s0` and `-8(s0)` the return address. The first two words of the link
+//     record have the same form, so a frame pointer to them is `record + 16`.
+//   * A call leaves the return address in `ra`, not on the stack.
+//   * The first three arguments of a function are in `a0`, `a1` and `a2`.
+//   * `gp` and `tp` belong to the linker and to the thread.
+//   * A callee keeps `s0` to `s11` and `fs0` to `fs11`. Whoever suspends is no callee: a switch
+//     clobbers all of them that it does not save.
+// From the compilers:
+//   * GCC rejects `s0` in a clobber list where frames have a frame pointer. Clang keeps the address
+//     of over-aligned locals in `s1` where a function also calls `alloca`, and then ignores `s1` in
+//     a clobber list. Both are saved by hand.
+// From "The RISC-V Instruction Set Manual, Volume I":
+//   * A jump through `ra` or `t0` is predicted as a return. Through `t2` it is not, and needs no
+//     landing pad where those are enforced (Zicfilp).
+//
+// 2. What the switch does not change
+//
+// The signal mask; thread-local storage (`tp`); `gp`; the floating-point control and status
+// register
+// (`fcsr`); the rounding mode and saturation flag of vectors (`vxrm`, `vxsat`); the hardware's
+// shadow stack (Zicfiss), and Clang's.
+//
+// 3. Stack layout, highest address first
+//
+//   a. after Init               b. generator suspended        c. generator running
+//
+//   record + 64  ..........     record + 64  ..........       record + 64  ..........
+//   record + 56  entry          record + 56  its s1           record + 56  stale
+//   record + 48  sp             record + 48  its sp           record + 48  stale
+//   record + 40  start          record + 40  its resume addr  record + 40  stale
+//   record + 32  record + 16    record + 32  its s0           record + 32  stale
+//   record + 24  unset          record + 24  stale            record + 24  resumer's s1
+//   record + 16  0              record + 16  0                record + 16  resumer's sp
+//   record +  8  unset          record +  8  stale            record +  8  resumer's resume addr
+//   record +  0  unset          record +  0  stale            record +  0  resumer's s0
+//   ..... owner's data .....    ..... owner's data .....      ..... owner's data .....
+//   sp                          ... frames ...                ... frames ...
+//                               its sp                        sp
+//
+// `start` stands for `fringe_riscv64_start`, which the first resume jumps to: it loads `ra` with
+// the address of the trampoline and jumps to `entry`, which it finds in `s1`. `s0` is `record + 16`
+// then, and `entry` saves it beside the return address. So a walker of frame pointers that leaves
+// `entry` finds the record as the next frame record, and from there the frame that resumed the
+// generator. Nobody calls the trampoline: were it to call `entry`, the processor would predict a
+// return that never comes. The word at `record + 16` is also what `Closed` tells by; `Close` sets
+// it to `record`.
+//
+// 4. Unwinding
+//
+// What the compiler says of a frame holds at every instruction of the switch up to the one that
+// changes the first of `s1`, `s0` and `sp`. From the last save to the jump the asm has rules of its
+// own: the side that is left is described by the link record, whose address is in `a1` (in `a2`,
+// where the switch says the end). `entry` returns, as far as an unwinder can tell, into
+// `fringe_riscv64_trampoline`, whose rules say the same with `s0` for the place 16 bytes into the
+// record; they hold in `fringe_riscv64_start` too. In both, the CFA is the stack pointer that the
+// compiler believes in at the resume address. An unwinder looks up the address before a return
+// address: an instruction stands in front of each resume address and of the trampoline, so that
+// this address belongs to the same function.
+//
+// 5. Registers
+//
+//   in and out      a0 (the word), a1 (the record, or null), a2 (the record, where a1 is null)
+//   saved by hand   sp s0 s1, and pc
+//   clobbered       ra, t0-t6, a3-a7, s2-s11,
+//                   ft0-ft11, fa0-fa7, fs0-fs11 (all of f0-f31) under F and D,
+//                   v0-v31, vl and vtype under V
+//   reserved        zero, gp, tp, fcsr, vxrm, vxsat
+
+#ifndef FRINGE_ARCH_RISCV64_H_
+#define FRINGE_ARCH_RISCV64_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fringe::arch {
+
+// The alignment of a stack's base, in bytes.
+inline constexpr size_t kStackAlignment = 16;
+
+// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
+// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
+inline constexpr size_t kGuardBytes = 4096;
+
+// What one side of a switch leaves behind for the other.
+struct SavedRegisters {
+  void* s0;
+  void* pc;
+  void* sp;
+  void* s1;
+};
+
+// The words at the base of a generator's stack through which the two sides hand over control. One
+// cache line, so that a switch touches no other.
+struct alignas(64) LinkRecord {
+  SavedRegisters resumer;
+  SavedRegisters generator;
+};
+
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 32);
+static_assert(offsetof(SavedRegisters, s0) == 0 && offsetof(SavedRegisters, pc) == 8 &&
+              offsetof(SavedRegisters, sp) == 16 && offsetof(SavedRegisters, s1) == 24);
+static_assert(sizeof(LinkRecord) == 64);
+
+// What one side of a switch finds on its return.
+struct Message {
+  uintptr_t word;      // what the other side handed over
+  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
+};
+
+// What a generator runs first, with the word of the first `Resume` and its record. It must not
+// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
+using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
+
+}  // namespace fringe::arch
+
+// Where the first resume of a generator lands: jumps to the `Entry` in `s1`, with the trampoline's
+// address in `x30`. Never called.
+extern "C" void fringe_riscv64_start();
+
+namespace fringe::arch {
+
+// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
+//
+// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
+//   a word of room below it.
+inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
+  record->generator.s0 = &record->resumer.sp;  // just above the frame record
+  record->generator.pc = reinterpret_cast<void*>(fringe_riscv64_start);
+  record->generator.sp = sp;
+  record->generator.s1 = reinterpret_cast<void*>(entry);
+  record->resumer.sp = nullptr;
+}
+
+// Returns: zero where the generator of `record` may be resumed: it is suspended, and `Close` was
+// not called since it was resumed last.
+inline uintptr_t Closed(const LinkRecord* record) {
+  return reinterpret_cast<uintptr_t>(record->resumer.sp);
+}
+
+// Makes `Closed` nonzero until the next `Resume` returns.
+//
+// Requires: the generator does not run.
+inline void Close(LinkRecord* record) { record->resumer.sp = record; }
+
+// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
+//   stack pointer above it wraps around.
+[[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
+  size_t sp;
+  asm volatile("mv %0, sp" : "=r"(sp));
+  return reinterpret_cast<size_t>(address) - sp;
+}
+
+// What a switch clobbers, a class of registers at a time.
+// clang-format off
+#if defined(__riscv_flen)
+#define FRINGE_RISCV64_FLOATS                                                 \
+  "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7",                     \
+  "ft8", "ft9", "ft10", "ft11",                                               \
+  "fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7",                     \
+  "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7",                     \
+  "fs8", "fs9", "fs10", "fs11",
+#else
+#define FRINGE_RISCV64_FLOATS
+#endif
+// GCC before 13 has no names for them: it never keeps a value in one.
+#if defined(__riscv_vector) && (defined(__clang__) || __GNUC__ >= 13)
+#define FRINGE_RISCV64_VECTORS                                                \
+  "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
+  "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",                       \
+  "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",                     \
+  "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",                     \
+  "vl", "vtype",
+#else
+#define FRINGE_RISCV64_VECTORS
+#endif
+// Without s0, s1, sp, which are saved by hand, and a0, a1, a2, which the statements name.
+#define FRINGE_RISCV64_CLOBBERS                                               \
+  "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6",                             \
+  "a3", "a4", "a5", "a6", "a7",                                               \
+  "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",               \
+  FRINGE_RISCV64_FLOATS                                                       \
+  FRINGE_RISCV64_VECTORS                                                      \
+  "memory"
+
+// The rules for unwinding between the last save and the jump; `breg` is the DW_OP_breg of `base`.
+//   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
+//   0x10 DW_CFA_expression, register, length 2: breg, offset
+//        registers: 0x01 ra (the return address), 0x08 s0, 0x09 s1
+#if defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#define FRINGE_RISCV64_WINDOW                                                 \
+  ".cfi_remember_state\n\t"                                                   \
+  ".cfi_escape 0x0f, 3, %c[breg], %c[left] + %c[sp], 0x06\n\t"                \
+  ".cfi_escape 0x10, 0x01, 2, %c[breg], %c[left] + %c[pc]\n\t"                \
+  ".cfi_escape 0x10, 0x08, 2, %c[breg], %c[left] + %c[s0]\n\t"                \
+  ".cfi_escape 0x10, 0x09, 2, %c[breg], %c[left] + %c[s1]\n\t"
+#define FRINGE_RISCV64_WINDOW_END                                             \
+  ".cfi_restore_state\n\t"
+#else
+#define FRINGE_RISCV64_WINDOW
+#define FRINGE_RISCV64_WINDOW_END
+#endif
+
+// Leaves the side whose words are at `left` in the record at `base`, and continues the one at `next`.
+// On arrival, at label 0, the registers are those of the other side's statement: a0 is the word, a1
+// the record or null, sp, s0 and s1 are as that side saved them, and all others are unknown.
+#define FRINGE_RISCV64_SWITCH                                                 \
+  "lla t2, 0f\n\t"                                                            \
+  "sd s0, %c[left] + %c[s0](%[base])\n\t"                                     \
+  "sd t2, %c[left] + %c[pc](%[base])\n\t"                                     \
+  "sd sp, %c[left] + %c[sp](%[base])\n\t"                                     \
+  "sd s1, %c[left] + %c[s1](%[base])\n\t"                                     \
+  FRINGE_RISCV64_WINDOW                                                       \
+  "ld s1, %c[next] + %c[s1](%[base])\n\t"                                     \
+  "ld s0, %c[next] + %c[s0](%[base])\n\t"                                     \
+  "ld t2, %c[next] + %c[pc](%[base])\n\t"                                     \
+  "ld sp, %c[next] + %c[sp](%[base])\n\t"                                     \
+  "jr t2\n\t"                                                                 \
+  FRINGE_RISCV64_WINDOW_END                                                   \
+  "nop  # unwinders look up the address before the resume address\n"          \
+  "0:\n\t"
+
+#define FRINGE_RISCV64_OFFSETS                                                \
+  [s0] "i"(offsetof(SavedRegisters, s0)),                                     \
+  [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
+  [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
+  [s1] "i"(offsetof(SavedRegisters, s1))
+#define FRINGE_RISCV64_TO_GENERATOR                                           \
+  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
+  [next] "i"(offsetof(LinkRecord, generator)),                                \
+  FRINGE_RISCV64_OFFSETS
+#define FRINGE_RISCV64_TO_RESUMER                                             \
+  [left] "i"(offsetof(LinkRecord, generator)),                                \
+  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
+  FRINGE_RISCV64_OFFSETS
+// clang-format on
+
+// The DWARF operations that push a register plus an offset.
+enum : unsigned { kDwOpBregA1 = 0x7b, kDwOpBregA2 = 0x7c };
+
+// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
+//
+// Requires: the generator is suspended.
+[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+  register uintptr_t a0 asm("a0") = word;
+  register LinkRecord* a1 asm("a1") = record;
+  asm volatile(FRINGE_RISCV64_SWITCH
+               : "+r"(a0), [base] "+r"(a1)
+               : [breg] "i"(kDwOpBregA1), FRINGE_RISCV64_TO_GENERATOR
+               : "a2", FRINGE_RISCV64_CLOBBERS);
+  const Message message = {a0, a1};
+  record->resumer.sp = nullptr;
+  return message;
+}
+
+// The same to say the end: the generator's `Suspend` returns a message without a record.
+[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
+  register uintptr_t a0 asm("a0") = 0;
+  register LinkRecord* a1 asm("a1") = nullptr;
+  register LinkRecord* a2 asm("a2") = record;
+  asm volatile(FRINGE_RISCV64_SWITCH
+               : "+r"(a0), "+r"(a1), [base] "+r"(a2)
+               : [breg] "i"(kDwOpBregA2), FRINGE_RISCV64_TO_GENERATOR
+               : FRINGE_RISCV64_CLOBBERS);
+  const Message message = {a0, a1};
+  record->resumer.sp = nullptr;
+  return message;
+}
+
+// Goes back to whoever resumed the generator of `record`, and hands him `word`.
+//
+// Requires: the calling function runs on the stack of `record`.
+// Returns: what the next `Resume` or `Cancel` brings.
+[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
+  register uintptr_t a0 asm("a0") = word;
+  register LinkRecord* a1 asm("a1") = record;
+  asm volatile(FRINGE_RISCV64_SWITCH
+               : "+r"(a0), [base] "+r"(a1)
+               : [breg] "i"(kDwOpBregA1), FRINGE_RISCV64_TO_RESUMER
+               : "a2", FRINGE_RISCV64_CLOBBERS);
+  return {a0, a1};
+}
+
+// Goes back for good: the resumer's `Resume` returns a message without a record.
+//
+// Requires: as `Suspend`; nobody resumes the generator again.
+[[noreturn, gnu::always_inline]] inline void Finish(LinkRecord* record) {
+  register uintptr_t a0 asm("a0") = 0;
+  register LinkRecord* a1 asm("a1") = nullptr;
+  register LinkRecord* a2 asm("a2") = record;
+  asm volatile(FRINGE_RISCV64_SWITCH
+               : "+r"(a0), "+r"(a1), [base] "+r"(a2)
+               : [breg] "i"(kDwOpBregA2), FRINGE_RISCV64_TO_RESUMER
+               : FRINGE_RISCV64_CLOBBERS);
+  __builtin_unreachable();
+}
+
+}  // namespace fringe::arch
+
+#endif  // FRINGE_ARCH_RISCV64_H_
