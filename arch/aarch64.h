@@ -212,8 +212,8 @@ inline void Close(LinkRecord* record) { record->resumer.sp = record; }
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x1e x30 (the return address), 0x1d x29, 0x13 x19
-//   0x16 DW_CFA_val_expression, register, length 1: 0x30 DW_OP_lit0
-//        register: 0x22 RA_SIGN_STATE, zero for a return address that is not signed
+// A function that saves x30, as any around a switch does, signs it where functions do at all: the
+// rules turn that off. (To say it outright, by a rule for RA_SIGN_STATE, is lost on libgcc 12.)
 #if defined(__GCC_HAVE_DWARF2_CFI_ASM)
 #define FRINGE_AARCH64_WINDOW                                                 \
   ".cfi_remember_state\n\t"                                                   \
@@ -230,7 +230,7 @@ inline void Close(LinkRecord* record) { record->resumer.sp = record; }
 #endif
 #if defined(__ARM_FEATURE_PAC_DEFAULT)
 #define FRINGE_AARCH64_UNSIGNED                                               \
-  ".cfi_escape 0x16, 0x22, 1, 0x30\n\t"
+  ".cfi_negate_ra_state\n\t"
 #else
 #define FRINGE_AARCH64_UNSIGNED
 #endif
