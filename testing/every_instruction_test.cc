@@ -17,6 +17,7 @@
 #include "stacks/os_stack.h"
 #include "stacks/span_stack.h"
 #include "testing/backtrace.h"
+#include "testing/opaque.h"
 #include "testing/ordered_stacks.h"
 #include "testing/raw_generator.h"
 #include "testing/single_step.h"
@@ -110,6 +111,23 @@ void RawBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
   arch::Finish(0, record);
 }
 
+// Of a size that the compiler does not know: it finds such a frame by the frame pointer.
+[[gnu::always_inline]] inline void GrowFrame() {
+  size_t bytes = 100;
+  Hide(bytes);
+  volatile auto* const block = static_cast<unsigned char*>(__builtin_alloca(bytes));
+  *block = 1;
+}
+
+void GrowingBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  if (stepping.generator == nullptr) stepping.generator = ThisFunction();
+  for (arch::Message message = {word, record}; message.record != nullptr;) {
+    GrowFrame();
+    message = arch::Suspend(message.word, record);
+  }
+  arch::Finish(record);
+}
+
 template <Stack StackT>
 void StepRaw(StackT stack) {
   {
@@ -136,6 +154,23 @@ TEST_F(EveryInstructionTest, RawSwitchToAStackBelow) {
 TEST_F(EveryInstructionTest, RawSwitchToAStackAbove) {
   const OrderedStacks stacks;
   OnStack(stacks.middle, [&] { StepRaw(stacks.above); });
+}
+
+TEST_F(EveryInstructionTest, RawSwitchBetweenFramesThatGrow) {
+  {
+    const RawGenerator<OsStack> warm(*OsStack::Create(256 << 10), &GrowingBody);
+    arch::Resume(0, warm.record());
+    arch::Cancel(warm.record());
+  }
+  const RawGenerator<OsStack> generator(*OsStack::Create(256 << 10), &GrowingBody);
+  AboveResumer([&] {
+    const SingleStep step(&VisitInstruction);
+    for (int i = 0; i < kRoundTrips; ++i) {
+      GrowFrame();
+      arch::Resume(0, generator.record());
+    }
+    arch::Cancel(generator.record());
+  });
 }
 
 // --- The whole of Generator ----------------------------------------------------------------------
