@@ -5,7 +5,7 @@
 EVENTS is what Bazel wrote for `--build_event_json_file`. Prints three numbers: cases passed, failed
 and skipped. A GoogleTest binary counts by its cases; so does any other test whose last line of
 output reads `N passed, N failed, N skipped`. What remains is one case a test, and a target that does
-not build is one that failed.
+not build is one that failed. A test for other CPUs than the run's is one that was skipped.
 """
 
 import json
@@ -62,15 +62,22 @@ def count_attempt(result):
 
 def main():
     attempts = {}
+    tests = set()
     with open(sys.argv[1], encoding="utf-8") as events:
         for line in events:
             event = json.loads(line)
             test = event["id"].get("testResult")
+            configured = event["id"].get("targetConfigured")
             target = event["id"].get("targetCompleted")
             if test and "testResult" in event:
                 # The last attempt is the one that stands.
                 which = (test["label"], test.get("run"), test.get("shard"))
                 attempts[which] = count_attempt(event["testResult"])
+            elif configured and event.get("configured", {}).get("targetKind", "").endswith("_test rule"):
+                tests.add(configured["label"])
+            elif target and event.get("aborted", {}).get("reason") == "SKIPPED":
+                if target["label"] in tests:
+                    attempts[(target["label"], None, None)] = (0, 0, 1)
             elif target and not event.get("completed", {}).get("success"):
                 attempts[(target["label"], None, None)] = (0, 1, 0)
     print(*(sum(column) for column in zip((0, 0, 0), *attempts.values())))
