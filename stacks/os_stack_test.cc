@@ -385,6 +385,17 @@ TEST_P(OsStackGuardDeathTest, EveryByteOfTheGuardFaults) {
   EXPECT_EXIT(read_at(stack.limit() - PageBytes()), KilledBySignal(SIGSEGV), "");
 }
 
+// With -fstack-clash-protection, GCC and Clang touch a large frame in such steps: one on AArch64
+// may leap a guard of a page.
+TEST(OsStackTest, GuardIsNoSmallerThanTheStepsInWhichCompilersProbe) {
+#if defined(__aarch64__)
+  constexpr size_t kStepBytes = 64 << 10;
+#else
+  constexpr size_t kStepBytes = 4 << 10;
+#endif
+  EXPECT_GE(internal::GuardBytes(), kStepBytes);
+}
+
 constexpr int kFaultInTheGuard = 65;
 constexpr int kFaultElsewhere = 66;
 
