@@ -57,8 +57,7 @@
 // then, and `entry` saves it beside the return address. So a walker of frame pointers that leaves
 // `entry` finds the record as the next frame record, and from there the frame that resumed the
 // generator. Nobody calls the trampoline: were it to call `entry`, the processor would predict a
-// return that never comes. The word at `record + 16` is also what `Closed` tells by; `Close` sets
-// it to `record`.
+// return that never comes. The word at `record + 16` is also what `Closed` tells; `Close` sets it.
 //
 // 4. Unwinding
 //
@@ -147,16 +146,18 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   record->resumer.sp = nullptr;
 }
 
-// Returns: zero where the generator of `record` may be resumed: it is suspended, and `Close` was
-// not called since it was resumed last.
+// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
+//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
 inline uintptr_t Closed(const LinkRecord* record) {
   return reinterpret_cast<uintptr_t>(record->resumer.sp);
 }
 
-// Makes `Closed` nonzero until the next `Resume` returns.
+// Makes `Closed` return `reason` until the next `Resume`.
 //
-// Requires: the generator does not run.
-inline void Close(LinkRecord* record) { record->resumer.sp = record; }
+// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
+inline void Close(LinkRecord* record, uintptr_t reason) {
+  record->resumer.sp = reinterpret_cast<void*>(reason);
+}
 
 // Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
 //   stack pointer above it wraps around.
@@ -323,11 +324,11 @@ enum : unsigned { kDwOpBregX1 = 0x71, kDwOpBregX2 = 0x72 };
   return {x0, x1};
 }
 
-// Goes back for good: the resumer's `Resume` returns a message without a record.
+// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
 //
 // Requires: as `Suspend`; nobody resumes the generator again.
-[[noreturn, gnu::always_inline]] inline void Finish(LinkRecord* record) {
-  register uintptr_t x0 asm("x0") = 0;
+[[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
+  register uintptr_t x0 asm("x0") = word;
   register LinkRecord* x1 asm("x1") = nullptr;
   register LinkRecord* x2 asm("x2") = record;
   asm volatile(FRINGE_AARCH64_SWITCH

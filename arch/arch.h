@@ -44,12 +44,12 @@ static_assert(std::is_trivial_v<Message> && sizeof(Message) == 2 * sizeof(uintpt
 static_assert(kIs<Entry, void (*)(uintptr_t, LinkRecord*, LinkRecord*)>);
 static_assert(kIs<decltype(&Init), void (*)(LinkRecord*, std::byte*, Entry)>);
 static_assert(kIs<decltype(&Closed), uintptr_t (*)(const LinkRecord*)>);
-static_assert(kIs<decltype(&Close), void (*)(LinkRecord*)>);
+static_assert(kIs<decltype(&Close), void (*)(LinkRecord*, uintptr_t)>);
 static_assert(kIs<decltype(&StackBytesBelow), size_t (*)(const void*)>);
 static_assert(kIs<decltype(&Resume), Message (*)(uintptr_t, LinkRecord*)>);
 static_assert(kIs<decltype(&Cancel), Message (*)(LinkRecord*)>);
 static_assert(kIs<decltype(&Suspend), Message (*)(uintptr_t, LinkRecord*)>);
-static_assert(kIs<decltype(&Finish), void (*)(LinkRecord*)>);
+static_assert(kIs<decltype(&Finish), void (*)(uintptr_t, LinkRecord*)>);
 
 }  // namespace fringe::arch
 

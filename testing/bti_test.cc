@@ -68,7 +68,7 @@ void Body(uintptr_t word, LinkRecord* record, LinkRecord*) {
   for (Message message = {word, record}; message.record != nullptr;) {
     message = Suspend(message.word + 1, record);
   }
-  Finish(record);
+  Finish(0, record);
 }
 
 }  // namespace

@@ -129,7 +129,7 @@ void GrowingBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
     GrowFrame();
     message = arch::Suspend(message.word, record);
   }
-  arch::Finish(record);
+  arch::Finish(0, record);
 }
 
 template <Stack StackT>
