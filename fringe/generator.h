@@ -190,10 +190,10 @@ class Generator {
   // Prepares `body` to run on a new `DefaultStack` of `kDefaultStackBytes`.
   //
   // Errors: fatal where there is no such stack; whoever must go on takes the first form.
-  template <typename F>
-  requires std::same_as<StackT, DefaultStack> && kIsBody<F> &&
+  template <typename F, typename Choice = internal::DefaultStackChoice>
+  requires std::same_as<StackT, typename Choice::Type> && kIsBody<F> &&
       (!std::same_as<std::remove_cvref_t<F>, Generator>)explicit Generator(F body)
-      : Generator(Unchecked(), CreateDefaultStack(), std::move(body)) {}
+      : Generator(Unchecked(), CreateDefaultStack<Choice>(), std::move(body)) {}
 #endif
 
   // A generator that was moved from is unavailable.

@@ -3,20 +3,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <utility>
 
-#include "absl/status/statusor.h"
+namespace fringe::internal {
 
-namespace fringe {
-
-DefaultStack CreateDefaultStack() {
-  absl::StatusOr<DefaultStack> stack = DefaultStack::Create(kDefaultStackBytes);
-  if (!stack.ok()) {
-    std::fprintf(stderr, "fringe: no default stack: %s\n",
-                 std::string(stack.status().message()).c_str());
-    std::abort();
-  }
-  return *std::move(stack);
+void EndWithoutDefaultStack(const std::string& reason) {
+  std::fprintf(stderr, "fringe: no default stack: %s\n", reason.c_str());
+  std::abort();
 }
 
-}  // namespace fringe
+}  // namespace fringe::internal

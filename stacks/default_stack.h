@@ -1,23 +1,61 @@
 // The stack of a generator that names none.
+//
+// Which one it is, the build says: `--//flags:default_stack=//stacks:pooled_stack` for everything,
+// or `stack = "//stacks:pooled_stack"` for one target of `//:defs.bzl`.
 
 #ifndef FRINGE_STACKS_DEFAULT_STACK_H_
 #define FRINGE_STACKS_DEFAULT_STACK_H_
 
+#include <concepts>
 #include <cstddef>
+#include <string>
+#include <utility>
 
-#include "stacks/os_stack.h"
+#include "stacks/stack.h"
+
+// Written by the build; a library with a default of its own has a header of its own.
+#if defined(FRINGE_DEFAULT_STACK_CHOICE)
+#include FRINGE_DEFAULT_STACK_CHOICE
+#else
+#include "stacks/fringe_default_stack_choice.h"
+#endif
 
 namespace fringe {
 
-using DefaultStack = OsStack;
+using DefaultStack = internal::DefaultStackChoice::Type;
 
-// How large such a stack is, in bytes. Only the pages that are touched take memory.
-inline constexpr size_t kDefaultStackBytes = size_t{256} << 10;
+static_assert(Stack<DefaultStack>, "the default stack keeps the contract of stacks/stack.h.");
+static_assert(GuardedStack<DefaultStack> || FRINGE_UNGUARDED_DEFAULT_STACK,
+              "a default stack that is not guarded has to be asked for: say `unguarded_stack = "
+              "True` beside `stack`, or --//flags:unguarded_default_stack.");
 
-// Returns: a new stack of `kDefaultStackBytes`. Ends the program with the text of `Create`'s error
-//   where there is none to be had.
-// Thread safety: any thread.
-DefaultStack CreateDefaultStack();
+// How large such a stack is, in bytes. Only the pages that are touched take memory. (Not `inline`:
+// translation units may differ in it.)
+constexpr size_t kDefaultStackBytes = internal::DefaultStackChoice::kBytes;
+
+namespace internal {
+
+[[noreturn]] void EndWithoutDefaultStack(const std::string& reason);
+
+}  // namespace internal
+
+// Returns: a new stack of `kDefaultStackBytes` or more. Ends the program where there is none to be
+//   had, with the text of the error.
+// Thread safety: any thread, where the stack's own creation is so.
+template <typename Choice = internal::DefaultStackChoice>
+typename Choice::Type CreateDefaultStack() {
+  auto stack = Choice::Create();
+  if constexpr (std::same_as<decltype(stack), typename Choice::Type>) {
+    return stack;
+  } else {
+    if constexpr (requires { stack.status().message(); }) {
+      if (!stack.ok()) internal::EndWithoutDefaultStack(std::string(stack.status().message()));
+    } else {
+      if (!stack) internal::EndWithoutDefaultStack("its creation gave none");
+    }
+    return *std::move(stack);
+  }
+}
 
 }  // namespace fringe
 

@@ -1,0 +1,23 @@
+// Stacks that there are none of.
+
+#ifndef FRINGE_TESTING_DEFAULT_STACK_ABSENT_STACK_H_
+#define FRINGE_TESTING_DEFAULT_STACK_ABSENT_STACK_H_
+
+#include <cstddef>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "stacks/os_stack.h"
+
+namespace own {
+
+inline std::optional<fringe::OsStack> CreateNone(size_t) { return std::nullopt; }
+
+// Of more than any machine has.
+inline absl::StatusOr<fringe::OsStack> CreateTooLarge(size_t) {
+  return fringe::OsStack::Create(size_t{1} << 60);
+}
+
+}  // namespace own
+
+#endif  // FRINGE_TESTING_DEFAULT_STACK_ABSENT_STACK_H_

@@ -1,0 +1,11 @@
+// Prints on which stack generators of its own and of a library's run.
+
+#include <iostream>
+
+#include "testing/default_stack/library.h"
+#include "testing/default_stack/where.h"
+
+int main() {
+  std::cout << "program: " << fringe::testing::Where() << "\n"
+            << "library: " << fringe::testing::WhereLibrary() << "\n";
+}
