@@ -16,24 +16,32 @@
 
 namespace fringe {
 
-// Owns a block of the C library's heap. Not guarded: an overflow corrupts the heap.
+// Owns a block of the heap. Not guarded: an overflow corrupts the heap.
+//
+// `--//flags:malloc` says which heap. With `system` it is whatever answers to `aligned_alloc`. With
+// `jemalloc` it is an arena of jemalloc's that holds stacks only, and each thread that makes or
+// destroys stacks has a cache of them of its own until it ends: stacks and other blocks do not
+// share pages. A thread's cache has blocks up to 32 KiB (jemalloc's `opt.tcache_max`); larger ones
+// go to the arena at once, under its locks.
 class MallocStack {
  public:
   // Allocates a stack.
   //
   // `size_bytes` is rounded up to a multiple of `kStackAlignment`, and 0 means one such unit.
   //
-  // Errors: kResourceExhausted if the heap has no such block; kInvalidArgument if the rounded size
-  //   does not fit.
-  // Cost: one `aligned_alloc`. No byte of the stack is touched.
+  // Errors: kResourceExhausted if the heap has no such block, or jemalloc no arena;
+  //   kInvalidArgument if the rounded size does not fit.
+  // Cost: one `aligned_alloc`, or one `mallocx`. No byte of the stack is touched.
   // Thread safety: any thread.
   static absl::StatusOr<MallocStack> Create(size_t size_bytes);
 
   MallocStack(MallocStack&& other) noexcept
       : limit_(std::exchange(other.limit_, nullptr)), size_bytes_(other.size_bytes_) {}
+  // Frees the block of the stack that is assigned to.
   MallocStack& operator=(MallocStack&& other) noexcept {
-    std::swap(limit_, other.limit_);
-    std::swap(size_bytes_, other.size_bytes_);
+    MallocStack taken(std::move(other));
+    std::swap(limit_, taken.limit_);
+    std::swap(size_bytes_, taken.size_bytes_);
     return *this;
   }
   ~MallocStack();

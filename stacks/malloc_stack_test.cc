@@ -12,18 +12,28 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "fringe/config.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stacks/stack.h"
 
-// A heap under AddressSanitizer ends the program where there is no such block, unless asked not to.
+// A sanitizer's heap ends the program where there is no such block, unless asked not to.
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+extern "C" const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
+
+#if FRINGE_JEMALLOC
+#define JEMALLOC_NO_DEMANGLE
+#include <jemalloc/jemalloc.h>
+#endif
 
 namespace fringe {
 namespace {
 
 using ::testing::HasSubstr;
+
+constexpr const char* kCall = FRINGE_JEMALLOC ? "mallocx" : "aligned_alloc";
 
 static_assert(Stack<MallocStack>);
 static_assert(!GuardedStack<MallocStack>);
@@ -60,7 +70,7 @@ TEST(MallocStackTest, SizeThatTheHeapDoesNotHaveIsExhausted) {
     const absl::Status status = MallocStack::Create(size_bytes).status();
     ASSERT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << size_bytes;
     const std::string message(status.message());
-    EXPECT_THAT(message, HasSubstr("aligned_alloc"));
+    EXPECT_THAT(message, HasSubstr(kCall));
     EXPECT_THAT(message, HasSubstr(std::to_string(size_bytes) + " bytes"));
     EXPECT_THAT(message, HasSubstr(std::strerror(ENOMEM)));
   }
@@ -68,14 +78,16 @@ TEST(MallocStackTest, SizeThatTheHeapDoesNotHaveIsExhausted) {
 
 // How many bytes of the heap are in use, or nothing where the heap does not say.
 std::optional<size_t> HeapBytes() {
-#if defined(__SANITIZE_ADDRESS__) || !defined(__GLIBC__)
+#if FRINGE_JEMALLOC
+  uint64_t epoch = 1;
+  size_t bytes = 0;
+  size_t length_bytes = sizeof(bytes);
+  EXPECT_EQ(je_mallctl("epoch", nullptr, nullptr, &epoch, sizeof(epoch)), 0);
+  if (je_mallctl("stats.allocated", &bytes, &length_bytes, nullptr, 0) != 0) return std::nullopt;
+  return bytes;
+#elif FRINGE_ASAN || FRINGE_TSAN || !defined(__GLIBC__)
   return std::nullopt;
 #else
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-  return std::nullopt;
-#endif
-#endif
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
 #endif
