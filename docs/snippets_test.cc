@@ -14,7 +14,9 @@
 
 #include "examples/run_program.h"
 #include "fringe/generator.h"
+#include "fringe/stack_usage.h"
 #include "gtest/gtest.h"
+#include "stacks/os_stack.h"
 
 namespace {
 
@@ -168,6 +170,22 @@ TEST_F(OutputTest, WalkOfATree) {
   fringe::Generator<int> values([&two](auto& yielder) { Walk(&two, yielder); });
   for (const int value : values) std::cout << value;
   EXPECT_EQ(printed(), "123");
+}
+
+TEST(DebuggingTest, MeasuredStack) {
+  testing::internal::CaptureStderr();
+  {
+    const Tree one = {nullptr, 1, nullptr};
+    const Tree two = {&one, 2, nullptr};
+    auto walk = fringe::MakeGenerator<int>(
+        fringe::MeasuredStack(*fringe::OsStack::Create(64 << 10), "walk"),
+        [&two](auto& yielder) { Walk(&two, yielder); });
+    while (walk.Resume()) {
+    }
+  }
+  const std::string line = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(line.find("walk: used "), 0u) << line;
+  EXPECT_TRUE(line.ends_with(" bytes\n")) << line;
 }
 
 }  // namespace

@@ -415,24 +415,11 @@ void StackPool::LookAt(StackSlot* slot) {
   const size_t page_bytes = internal::PageBytes();
   std::byte* const top = slot->limit + room_bytes_;
   // The lowest page that has memory; one at least, where the mark will be.
-  std::byte* lowest = top - page_bytes;
-  unsigned char pages[256];
-  for (std::byte* start = slot->limit; start < lowest;) {
-    const size_t length_bytes =
-        std::min(static_cast<size_t>(top - start), sizeof(pages) * page_bytes);
-    if (internal::system_calls.mincore(start, length_bytes, pages) != 0) {
-      // No telling: give back what lies below, and look again when more than a page was used.
-      GiveBack(slot->limit, room_bytes_ - keep_bytes_);
-      break;
-    }
-    unsigned char* const end = pages + length_bytes / page_bytes;
-    unsigned char* const resident =
-        std::find_if(pages, end, [](unsigned char page) { return (page & 1) != 0; });
-    if (resident != end) {
-      lowest = std::min(lowest, start + static_cast<size_t>(resident - pages) * page_bytes);
-      break;
-    }
-    start += length_bytes;
+  std::byte* lowest = internal::LowestResidentPage(slot->limit, top - page_bytes);
+  if (lowest == nullptr) {
+    // No telling: give back what lies below, and look again when more than a page was used.
+    GiveBack(slot->limit, room_bytes_ - keep_bytes_);
+    lowest = top - page_bytes;
   }
   std::byte* const kept = top - keep_bytes_;
   if (lowest < kept) {

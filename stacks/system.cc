@@ -184,6 +184,22 @@ const char* InstallGuard(std::byte* start, size_t length_bytes) {
                                                                     : "mprotect of the guard";
 }
 
+std::byte* LowestResidentPage(std::byte* start, std::byte* end) {
+  const size_t page_bytes = PageBytes();
+  unsigned char pages[256];
+  while (start < end) {
+    const size_t length_bytes =
+        std::min(static_cast<size_t>(end - start), sizeof(pages) * page_bytes);
+    if (system_calls.mincore(start, length_bytes, pages) != 0) return nullptr;
+    unsigned char* const pages_end = pages + length_bytes / page_bytes;
+    unsigned char* const resident =
+        std::find_if(pages, pages_end, [](unsigned char page) { return (page & 1) != 0; });
+    if (resident != pages_end) return start + static_cast<size_t>(resident - pages) * page_bytes;
+    start += length_bytes;
+  }
+  return end;
+}
+
 void CountStacks(ptrdiff_t change) { stack_count.fetch_add(change, std::memory_order_relaxed); }
 
 absl::Status SystemError(const char* call, int error, size_t size_bytes, bool of_pool) {

@@ -70,6 +70,14 @@ void UnmapMemory(std::byte* start, size_t length_bytes);
 // Returns: null; the name of the call that failed otherwise, with `errno` as it left it.
 const char* InstallGuard(std::byte* start, size_t length_bytes);
 
+// Looks for memory in a range of whole pages.
+//
+// Returns: the lowest page from `start` on that has some; `end` where none has; null where the
+// system
+//   does not say.
+// Cost: a system call for each MiB below that page.
+std::byte* LowestResidentPage(std::byte* start, std::byte* end);
+
 // Notes that stacks were made or are gone, for the text of errors.
 void CountStacks(ptrdiff_t change);
 
