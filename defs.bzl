@@ -21,7 +21,12 @@ load("//stacks:stack.bzl", "default_stack_choice", _fringe_stack = "fringe_stack
 
 fringe_stack = _fringe_stack
 
-def fringe_cc_binary(name, stack = None, unguarded_stack = False, **kwargs):
+def fringe_cc_binary(
+        name,
+        stack = None,
+        unguarded_stack = False,
+        stack_malloc = None,
+        **kwargs):
     """A `cc_binary` with a default stack of its own, which is that of every library in it too.
 
     Libraries are compiled once for each default stack among the binaries of a build.
@@ -30,20 +35,28 @@ def fringe_cc_binary(name, stack = None, unguarded_stack = False, **kwargs):
       name: the binary.
       stack: a label of a `fringe_stack`; without, what stands behind `//flags:default_stack`.
       unguarded_stack: whether it may be a stack whose overflow corrupts memory.
+      stack_malloc: the heap of every `MallocStack` in it, "system" or "jemalloc"; without, that of
+        `//flags:malloc`.
       **kwargs: as of `cc_binary`. Before Bazel 5.3, `env` is for `cc_test` only.
     """
-    _on_stack(cc_binary, _binary_on_stack, name, stack, unguarded_stack, kwargs)
+    _on_stack(cc_binary, _binary_on_stack, name, stack, unguarded_stack, stack_malloc, kwargs)
 
-def fringe_cc_test(name, stack = None, unguarded_stack = False, **kwargs):
+def fringe_cc_test(
+        name,
+        stack = None,
+        unguarded_stack = False,
+        stack_malloc = None,
+        **kwargs):
     """A `cc_test` with a default stack of its own, which is that of every library in it too.
 
     Args:
       name: the test.
       stack: as of `fringe_cc_binary`.
       unguarded_stack: as of `fringe_cc_binary`.
+      stack_malloc: as of `fringe_cc_binary`.
       **kwargs: as of `cc_test`.
     """
-    _on_stack(cc_test, _on_stack_test, name, stack, unguarded_stack, kwargs)
+    _on_stack(cc_test, _on_stack_test, name, stack, unguarded_stack, stack_malloc, kwargs)
 
 def fringe_cc_library(name, stack = None, unguarded_stack = False, **kwargs):
     """A `cc_library` whose sources have a default stack of their own, whichever binary it is in.
@@ -88,6 +101,7 @@ def fringe_cc_library(name, stack = None, unguarded_stack = False, **kwargs):
 # Labels in the form that a transition wants, whatever the name of this repository is in the build.
 _DEFAULT_STACK = str(Label("//flags:default_stack"))
 _UNGUARDED = str(Label("//flags:unguarded_default_stack"))
+_MALLOC = str(Label("//flags:malloc"))
 
 # What belongs to the target that a user runs; anything else belongs to the program.
 _OUTER = [
@@ -117,12 +131,13 @@ def _require_stack(name, unguarded_stack):
     if unguarded_stack:
         fail("%s says `unguarded_stack`, which is about a `stack`, and names none." % name)
 
-def _on_stack(plain_rule, outer_rule, name, stack, unguarded_stack, kwargs):
+def _on_stack(plain_rule, outer_rule, name, stack, unguarded_stack, stack_malloc, kwargs):
     """Declares the program itself in a folder of its own, and `name`, which builds it with `stack`."""
     if not stack:
         _require_stack(name, unguarded_stack)
-        plain_rule(name = name, **kwargs)
-        return
+        if not stack_malloc:
+            plain_rule(name = name, **kwargs)
+            return
     tags = kwargs.pop("tags", [])
     outer = {key: kwargs.pop(key) for key in _OUTER if key in kwargs}
     outer.update({key: kwargs[key] for key in _BOTH if key in kwargs})
@@ -140,21 +155,33 @@ def _on_stack(plain_rule, outer_rule, name, stack, unguarded_stack, kwargs):
         name = name,
         program = program,
         stack = stack,
+        stack_malloc = stack_malloc,
         tags = tags,
         unguarded_stack = unguarded_stack,
         **outer
     )
 
-def _stack_transition_impl(_settings, attr):
-    return {
-        _DEFAULT_STACK: attr.stack,
-        _UNGUARDED: attr.unguarded_stack,
-    }
+def _stack_transition_impl(settings, attr):
+    chosen = dict(settings)
+    if attr.stack:
+        chosen[_DEFAULT_STACK] = attr.stack
+        chosen[_UNGUARDED] = attr.unguarded_stack
+    if attr.stack_malloc:
+        chosen[_MALLOC] = attr.stack_malloc
+    return chosen
 
 _stack_transition = transition(
     implementation = _stack_transition_impl,
-    inputs = [],
-    outputs = [_DEFAULT_STACK, _UNGUARDED],
+    inputs = [
+        _DEFAULT_STACK,
+        _MALLOC,
+        _UNGUARDED,
+    ],
+    outputs = [
+        _DEFAULT_STACK,
+        _MALLOC,
+        _UNGUARDED,
+    ],
 )
 
 def _expand(ctx, value):
@@ -203,10 +230,8 @@ _ATTRIBUTES = {
         executable = True,
         mandatory = True,
     ),
-    "stack": attr.label(
-        doc = "The default stack.",
-        mandatory = True,
-    ),
+    "stack": attr.label(doc = "The default stack; without, that of the build."),
+    "stack_malloc": attr.string(doc = "The heap of stacks; without, that of the build."),
     "unguarded_stack": attr.bool(
         doc = "Whether it may be a stack whose overflow is not certain to fault.",
     ),
