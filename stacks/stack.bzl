@@ -116,8 +116,9 @@ def _default_stack_choice_impl(ctx):
     ctx.actions.write(header, _CHOICE.format(
         bytes = info.bytes,
         create = info.create,
-        # From the root of the build: no folder of the user's can be meant by it.
-        header = info.header.path,
+        # Relative to where it is included: no other folder of that name can be meant, and the root
+        # of the build is not searched for the sources of every repository.
+        header = "../" * len(header.dirname.split("/")) + info.header.path,
         label = stack.label,
         struct = "DefaultStackChoice_" + name,
         type = info.type,

@@ -2,7 +2,9 @@
 
 The headers lie where every compiler looks, so a target has only to link. Each of them links the
 one list of installed libraries with `--as-needed`, which keeps what a binary really uses: the list
-of libraries behind a header differs from one release of Abseil to the next, this does not.
+of libraries behind a header differs from one release of Abseil to the next, this does not. Beside it
+each links the library of its own name for good: Bazel links tests with shared libraries, and gold
+does not count what these use.
 """
 
 load("//third_party:system_repository.bzl", "installed_libraries", "require_installed")
@@ -44,10 +46,11 @@ load("@rules_cc//cc:defs.bzl", "cc_library")
 [
     cc_library(
         name = name,
+        linkopts = linkopts,
         visibility = ["//visibility:public"],
         deps = ["//:installed"],
     )
-    for name in {names}
+    for name, linkopts in {linkopts}.items()
 ]
 """
 
@@ -91,16 +94,22 @@ def _stand_in(repository_ctx):
 def _installed(repository_ctx):
     """Fills the repository with what links the installed Abseil."""
     require_installed(repository_ctx, "/usr/include/absl/base/config.h", "libabsl-dev")
+    libraries = installed_libraries(repository_ctx, "absl_")
     linkopts = ["-Wl,--push-state,--as-needed"] + [
         "-l" + library
-        for library in installed_libraries(repository_ctx, "absl_")
+        for library in libraries
     ] + ["-Wl,--pop-state"]
     repository_ctx.file(
         "BUILD",
         _ROOT.format(linkopts = ", ".join(["\"%s\"" % option for option in linkopts])),
     )
     for package, names in _TARGETS.items():
-        repository_ctx.file(package + "/BUILD", _PACKAGE.format(names = names))
+        own = {name: [
+            "-Wl,--push-state,--no-as-needed,-l%s,--pop-state" % library
+            for library in ["absl_" + name, package.replace("/", "_") + "_" + name]
+            if library in libraries
+        ] for name in names}
+        repository_ctx.file(package + "/BUILD", _PACKAGE.format(linkopts = own))
 
 def _abseil_repository_impl(repository_ctx):
     repository_ctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % repository_ctx.name)

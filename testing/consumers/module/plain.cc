@@ -1,0 +1,1 @@
+int Plain() { return 1; }

@@ -1,0 +1,1 @@
+../../../../../../third_party/abseil/stand_in/absl/status/status.h

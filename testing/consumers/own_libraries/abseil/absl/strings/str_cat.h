@@ -1,0 +1,1 @@
+../../../../../../third_party/abseil/stand_in/absl/strings/str_cat.h

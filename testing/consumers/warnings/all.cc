@@ -1,0 +1,50 @@
+// Each template is instantiated: a warning may be in what no header shows by itself.
+
+#include <cstddef>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "fringe/generator.h"
+#include "fringe/on_stack.h"
+#include "stacks/default_stack.h"
+#include "stacks/malloc_stack.h"
+#include "stacks/os_stack.h"
+#include "stacks/pooled_stack.h"
+#include "stacks/span_stack.h"
+#include "stacks/stack.h"
+
+static_assert(fringe::GuardedStack<fringe::DefaultStack>);
+
+int main() {
+  auto words = fringe::Generator<std::string, int, fringe::MallocStack>::Unguarded(
+      *fringe::MallocStack::Create(1 << 16), [](auto& yielder, int number) {
+        while (number > 0) number = yielder.Suspend(std::to_string(number));
+      });
+  while (std::optional<std::string> word =
+             words.Resume(words.state() == fringe::State::kRunnable ? 0 : 1)) {
+    std::cout << *word << "\n";
+  }
+  fringe::StackPool pool({.stack_bytes = 1 << 16});
+  {
+    auto pointers = fringe::MakeGenerator<std::unique_ptr<int>>(*pool.Acquire(), [](auto& yielder) {
+      yielder.Suspend(std::make_unique<int>(1));
+      yielder.Suspend(std::make_unique<int>(2));
+    });
+    for (std::unique_ptr<int>&& pointer : pointers) std::cout << *pointer << "\n";
+  }
+  fringe::Generator<int&, char> references([](auto& yielder, char character) {
+    int value = character;
+    yielder.Suspend(value);
+  });
+  *references.Resume('a') = 1;
+  fringe::Generator<void> nothing([](auto& yielder) { yielder.Suspend(); });
+  nothing.Resume();
+  static std::byte memory[1 << 14];
+  auto stack = *fringe::SpanStack::Create(memory);
+  auto os_stack = *fringe::OsStack::Create(1 << 16);
+  std::cout << fringe::OnStack(stack, [] { return 3; })
+            << fringe::OnStack(os_stack, [] { return 4; }) << "\n";
+}
