@@ -39,9 +39,11 @@ class OsStack {
 
   OsStack(OsStack&& other) noexcept
       : limit_(std::exchange(other.limit_, nullptr)), size_bytes_(other.size_bytes_) {}
+  // Unmaps the stack that is assigned to, as its destructor does.
   OsStack& operator=(OsStack&& other) noexcept {
-    std::swap(limit_, other.limit_);
-    std::swap(size_bytes_, other.size_bytes_);
+    OsStack taken(std::move(other));
+    std::swap(limit_, taken.limit_);
+    std::swap(size_bytes_, taken.size_bytes_);
     return *this;
   }
   // Unmaps the stack. Where the system refuses because the process has too many mappings to split

@@ -174,10 +174,9 @@ TEST_P(OsStackGuardTest, NothingStaysMappedAfterDestruction) {
 TEST(OsStackTest, MoveAssignmentReleasesTheOldOne) {
   OsStack stack = *OsStack::Create(64 << 10);
   std::byte* const old_limit = stack.limit();
-  {
-    OsStack other = *OsStack::Create(64 << 10);
-    stack = std::move(other);
-  }
+  OsStack other = *OsStack::Create(64 << 10);
+  stack = std::move(other);
+  // At once, not when `other` goes.
   EXPECT_FALSE(IsMapped(old_limit));
   EXPECT_TRUE(IsMapped(stack.limit()));
 }

@@ -58,14 +58,17 @@ struct alignas(64) StackSlot {
 class PooledStack {
  public:
   PooledStack(PooledStack&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
+  // Gives the stack that is assigned to back, as its destructor does.
   PooledStack& operator=(PooledStack&& other) noexcept {
-    std::swap(slot_, other.slot_);
+    PooledStack taken(std::move(other));
+    std::swap(slot_, taken.slot_);
     return *this;
   }
   // Gives the stack back, on whichever thread.
   //
   // Errors: fatal where the stack went back already, by way of a copy that somebody made of this
-  //   object's bytes.
+  //   object's bytes; where `StackPool::Trim` has unmapped the stack's arena meanwhile, the program
+  //   ends in a segmentation fault instead.
   // Cost: some loads and stores; where the thread's cache is full, a lock; where the stack was used
   //   deeper than the pool's `resident_bytes`, system calls.
   ~PooledStack();

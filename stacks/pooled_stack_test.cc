@@ -416,6 +416,15 @@ TEST(StackPoolTest, ReleaseIsWhatTheDestructorDoes) {
   EXPECT_EQ(pool.Stats().cached, 1u);
 }
 
+TEST(StackPoolTest, MoveAssignmentReleasesTheOldOne) {
+  StackPool pool;
+  PooledStack stack = *pool.Acquire();
+  PooledStack other = *pool.Acquire();
+  stack = std::move(other);
+  EXPECT_EQ(pool.Stats().live, 1u);
+  EXPECT_EQ(pool.Stats().cached, 1u);
+}
+
 TEST(StackPoolDeathTest, PoolThatGoesBeforeItsStacksIsFatal) {
   EXPECT_DEATH(
       {

@@ -14,6 +14,7 @@
 #include "stacks/default_stack.h"
 #include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
+#include "stacks/pooled_stack.h"
 #include "stacks/span_stack.h"
 #include "stacks/stack.h"
 
@@ -76,6 +77,7 @@ namespace {
 
 static_assert(!GuardedStack<NoStack>);
 static_assert(GuardedStack<OsStack>);
+static_assert(GuardedStack<PooledStack>);
 static_assert(!GuardedStack<MallocStack>);
 static_assert(!GuardedStack<SpanStack>);
 // A generator that names no stack has one whose overflow faults, unless the build says otherwise.
@@ -95,6 +97,17 @@ struct MallocStackKit {
   using Type = MallocStack;
   static constexpr char kName[] = "MallocStack";
   Type New(size_t size_bytes) { return *MallocStack::Create(size_bytes); }
+};
+
+struct PooledStackKit {
+  using Type = PooledStack;
+  static constexpr char kName[] = "PooledStack";
+  Type New(size_t size_bytes) {
+    EXPECT_LE(size_bytes, kPoolBytes);
+    return *pool.Acquire();
+  }
+  static constexpr size_t kPoolBytes = 100001;
+  StackPool pool{{.stack_bytes = kPoolBytes}};
 };
 
 struct SpanStackKit {
@@ -152,7 +165,8 @@ struct KitName {
   }
 };
 
-using Kits = ::testing::Types<OsStackKit, MallocStackKit, SpanStackKit, DefaultStackKit>;
+using Kits =
+    ::testing::Types<OsStackKit, MallocStackKit, PooledStackKit, SpanStackKit, DefaultStackKit>;
 TYPED_TEST_SUITE(StackContractTest, Kits, KitName);
 
 TYPED_TEST(StackContractTest, BaseIsAligned) {
