@@ -114,11 +114,7 @@ SystemCalls system_calls = {&mmap, &mprotect, &madvise, &munmap, &Mincore};
 GuardKind SystemGuardKind() {
   int has = light_guards.load(std::memory_order_relaxed);
   if (has == kUnknown) {
-#if FRINGE_LIGHT_GUARDS
-    has = ProbeLightGuards();
-#else
-    has = kHasProtectedOnly;
-#endif
+    has = FRINGE_LIGHT_GUARDS ? ProbeLightGuards() : kHasProtectedOnly;
     // Who finds out at the same time finds the same; what a test forces meanwhile stays.
     int unknown = kUnknown;
     light_guards.compare_exchange_strong(unknown, has, std::memory_order_relaxed);
