@@ -10,12 +10,14 @@
 #include "benchmark/benchmark.h"
 #include "benchmarks/indirect_call.h"
 #include "fringe/generator.h"
+#include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
 #include "stacks/pooled_stack.h"
 
 namespace {
 
 using fringe::Generator;
+using fringe::MallocStack;
 using fringe::OsStack;
 using fringe::PooledStack;
 using fringe::StackPool;
@@ -30,6 +32,18 @@ void BM_OsStackCreateDestroy(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_OsStackCreateDestroy);
+
+// One iteration is a stack from the heap that `//flags:malloc` chooses, and its return. Nothing
+// runs on it. It holds no switch.
+void BM_MallocStackCreateDestroy(benchmark::State& state) {
+  const auto size_bytes = static_cast<size_t>(state.range(0));
+  for (auto _ : state) {
+    absl::StatusOr<MallocStack> stack = MallocStack::Create(size_bytes);
+    if (!stack.ok()) return state.SkipWithError("no stack");
+    asm volatile("" : : "r"(stack->base()));
+  }
+}
+BENCHMARK(BM_MallocStackCreateDestroy)->ArgName("bytes")->Arg(16 << 10)->Arg(64 << 10);
 
 // One iteration is a stack from the thread's cache of a pool and its return. Nothing runs on it. It
 // holds no switch.

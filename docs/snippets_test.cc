@@ -17,6 +17,7 @@
 #include "fringe/stack_usage.h"
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
+#include "stacks/pooled_stack.h"
 
 namespace {
 
@@ -170,6 +171,20 @@ TEST_F(OutputTest, WalkOfATree) {
   fringe::Generator<int> values([&two](auto& yielder) { Walk(&two, yielder); });
   for (const int value : values) std::cout << value;
   EXPECT_EQ(printed(), "123");
+}
+
+TEST_F(OutputTest, StatisticsOfAPool) {
+  fringe::StackPool pool({.stack_bytes = 32 << 10});
+  {
+    auto gen =
+        fringe::MakeGenerator<int>(*pool.Acquire(), [](auto& yielder) { yielder.Suspend(1); });
+    while (gen.Resume()) {
+    }
+  }
+  const fringe::PooledStack stack = *pool.Acquire();
+  std::cout << pool.Stats();
+  EXPECT_EQ(printed().find("live      1 stacks\ncached    0 stacks\n"), 0u) << printed();
+  EXPECT_NE(printed().find("\nhits      1\nmisses    1\n"), std::string::npos) << printed();
 }
 
 TEST(DebuggingTest, MeasuredStack) {
