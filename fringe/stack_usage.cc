@@ -37,8 +37,8 @@ class ForeignMemoryAccess {
 // The lowest word that lies above `limit` as a whole.
 Word* FirstWord(std::byte* limit) {
   const size_t misaligned_bytes = reinterpret_cast<uintptr_t>(limit) % sizeof(Word);
-  return reinterpret_cast<Word*>(limit +
-                                 (misaligned_bytes == 0 ? 0 : sizeof(Word) - misaligned_bytes));
+  void* const first = limit + (misaligned_bytes == 0 ? 0 : sizeof(Word) - misaligned_bytes);
+  return static_cast<Word*>(first);
 }
 
 __attribute__((noinline, no_sanitize("address", "thread"))) void PaintWords(Word* word,
@@ -56,12 +56,13 @@ __attribute__((noinline, no_sanitize("address", "thread"))) const Word* FindUnpa
 
 StackUsage::StackUsage(std::byte* limit, std::byte* base) : limit_(limit), base_(base) {
   [[maybe_unused]] const ForeignMemoryAccess access;
-  PaintWords(FirstWord(limit_), reinterpret_cast<const Word*>(base_));
+  PaintWords(FirstWord(limit_), static_cast<const Word*>(static_cast<const void*>(base_)));
 }
 
 size_t StackUsage::used_bytes() const {
   [[maybe_unused]] const ForeignMemoryAccess access;
-  const Word* const lowest = FindUnpainted(FirstWord(limit_), reinterpret_cast<const Word*>(base_));
+  const Word* const lowest =
+      FindUnpainted(FirstWord(limit_), static_cast<const Word*>(static_cast<const void*>(base_)));
   return static_cast<size_t>(base_ - reinterpret_cast<const std::byte*>(lowest));
 }
 

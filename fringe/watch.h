@@ -130,7 +130,8 @@ class Watch {
 
  private:
 #if FRINGE_VALGRIND
-  [[gnu::noinline]] void Register(std::byte* limit, std::byte* base) {
+  [[gnu::noinline]] void Register([[maybe_unused]] std::byte* limit,
+                                  [[maybe_unused]] std::byte* base) {
     if (RunsUnderValgrind()) valgrind_id_ = VALGRIND_STACK_REGISTER(limit, base);
   }
   [[gnu::noinline]] void Deregister() {
