@@ -16,7 +16,7 @@
 // ends in `std::terminate`, as at a `noexcept` function, because the personality routine of this
 // frame says that there is no going on. 0x1b is DW_EH_PE_pcrel | DW_EH_PE_sdata4.
 
-#include "arch/aarch64.h"
+#include "aarch64.h"
 
 asm(R"(
   .pushsection .text

@@ -5,11 +5,11 @@
 #define FRINGE_ARCH_ARCH_H_
 
 #if defined(__x86_64__) && defined(__LP64__)
-#include "arch/x86_64.h"
+#include "x86_64.h"
 #elif defined(__aarch64__) && defined(__LP64__)
-#include "arch/aarch64.h"
+#include "aarch64.h"
 #elif defined(__riscv) && __riscv_xlen == 64 && defined(__LP64__)
-#include "arch/riscv64.h"
+#include "riscv64.h"
 #else
 #error "fringe has no backend for this CPU. arch/README.md says how to add one."
 #endif

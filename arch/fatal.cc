@@ -1,4 +1,4 @@
-#include "arch/fatal.h"
+#include "fatal.h"
 
 #include <sys/uio.h>
 #include <unistd.h>

@@ -8,11 +8,11 @@
 #include <cstdint>
 #include <utility>
 
-#include "arch/arch.h"
-#include "arch/fatal.h"
-#include "fringe/config.h"
-#include "fringe/exception_state.h"
-#include "fringe/watch.h"
+#include "../arch/arch.h"
+#include "../arch/fatal.h"
+#include "config.h"
+#include "exception_state.h"
+#include "watch.h"
 
 #if FRINGE_EXCEPTIONS
 #include <exception>

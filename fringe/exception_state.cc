@@ -1,4 +1,4 @@
-#include "fringe/exception_state.h"
+#include "exception_state.h"
 
 #if FRINGE_EXCEPTIONS
 

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "fringe/config.h"
+#include "config.h"
 
 #if FRINGE_EXCEPTIONS
 

@@ -21,14 +21,14 @@
 #include <type_traits>
 #include <utility>
 
-#include "arch/arch.h"
-#include "arch/fatal.h"
-#include "fringe/config.h"
-#include "fringe/control.h"
-#include "stacks/stack.h"
+#include "../arch/arch.h"
+#include "../arch/fatal.h"
+#include "../stacks/stack.h"
+#include "config.h"
+#include "control.h"
 
 #if __STDC_HOSTED__
-#include "stacks/default_stack.h"
+#include "../stacks/default_stack.h"
 #else
 namespace fringe {
 class DefaultStack;  // freestanding builds have none

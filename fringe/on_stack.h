@@ -16,10 +16,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "arch/arch.h"
-#include "fringe/config.h"
-#include "fringe/control.h"
-#include "stacks/stack.h"
+#include "../arch/arch.h"
+#include "../stacks/stack.h"
+#include "config.h"
+#include "control.h"
 
 namespace fringe {
 

@@ -1,12 +1,12 @@
-#include "fringe/stack_usage.h"
+#include "stack_usage.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <iostream>
 
+#include "../stacks/system.h"
 #include "absl/strings/str_cat.h"
-#include "fringe/config.h"
-#include "stacks/system.h"
+#include "config.h"
 
 #if FRINGE_VALGRIND
 #include <valgrind/valgrind.h>

@@ -25,7 +25,7 @@
 #include <string>
 #include <utility>
 
-#include "stacks/stack.h"
+#include "../stacks/stack.h"
 
 namespace fringe {
 

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-#include "fringe/config.h"
+#include "config.h"
 
 #if FRINGE_ASAN
 #include <sanitizer/asan_interface.h>

@@ -1,4 +1,4 @@
-#include "stacks/default_stack.h"
+#include "default_stack.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "stacks/stack.h"
+#include "stack.h"
 
 // Written by the build; a library with a default of its own has a header of its own.
 #if defined(FRINGE_DEFAULT_STACK_CHOICE)

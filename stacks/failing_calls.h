@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "stacks/system.h"
+#include "system.h"
 
 namespace fringe::internal {
 

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 
-#include "stacks/stack.h"
+#include "stack.h"
 
 namespace fringe::internal {
 

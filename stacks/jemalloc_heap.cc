@@ -10,7 +10,7 @@
 #define JEMALLOC_NO_DEMANGLE
 #include <jemalloc/jemalloc.h>
 
-#include "stacks/heap.h"
+#include "heap.h"
 
 namespace fringe::internal {
 namespace {

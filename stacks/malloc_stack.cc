@@ -1,4 +1,4 @@
-#include "stacks/malloc_stack.h"
+#include "malloc_stack.h"
 
 #include <cerrno>
 #include <cstring>
@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "stacks/heap.h"
+#include "heap.h"
 
 namespace fringe {
 

@@ -1,4 +1,4 @@
-#include "stacks/os_stack.h"
+#include "os_stack.h"
 
 #include <atomic>
 #include <cerrno>
@@ -7,8 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "stacks/colour.h"
-#include "stacks/system.h"
+#include "colour.h"
+#include "system.h"
 
 namespace fringe {
 namespace {

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "stacks/stack.h"
+#include "stack.h"
 
 namespace fringe {
 

@@ -1,4 +1,4 @@
-#include "stacks/pooled_stack.h"
+#include "pooled_stack.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -14,12 +14,12 @@
 #include <ostream>
 #include <vector>
 
+#include "../arch/fatal.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "arch/fatal.h"
-#include "stacks/colour.h"
-#include "stacks/system.h"
+#include "colour.h"
+#include "system.h"
 
 #if defined(FRINGE_WANTS_VALGRIND) && __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>

@@ -28,8 +28,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "stacks/mutex.h"
-#include "stacks/stack.h"
+#include "mutex.h"
+#include "stack.h"
 
 namespace fringe {
 

@@ -12,7 +12,7 @@
 #include <optional>
 #include <span>
 
-#include "stacks/stack.h"
+#include "stack.h"
 
 namespace fringe {
 

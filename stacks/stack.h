@@ -21,7 +21,7 @@
 #include <concepts>
 #include <cstddef>
 
-#include "arch/arch.h"
+#include "../arch/arch.h"
 
 namespace fringe {
 

@@ -1,4 +1,4 @@
-#include "stacks/system.h"
+#include "system.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -12,12 +12,12 @@
 #include <new>
 #include <string>
 
+#include "../arch/arch.h"
+#include "../arch/fatal.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "arch/arch.h"
-#include "arch/fatal.h"
-#include "stacks/mutex.h"
+#include "mutex.h"
 
 namespace fringe::internal {
 namespace {

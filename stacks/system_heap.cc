@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "stacks/heap.h"
+#include "heap.h"
 
 namespace fringe::internal {
 
