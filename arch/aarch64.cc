@@ -21,22 +21,23 @@
 asm(R"(
   .pushsection .text
   .balign 4
-  .type __morestack, %function
-__morestack:
+  .globl fringe_aarch64_start
+  .type fringe_aarch64_start, %function
+fringe_aarch64_start:
   .cfi_startproc
   .cfi_personality 0x1b, .Lfringe_aarch64_personality
   .cfi_escape 0x0f, 3, 0x8d, 0x10, 0x06
   .cfi_escape 0x10, 0x1e, 2, 0x8d, 0x08
   .cfi_escape 0x10, 0x1d, 2, 0x8d, 0x00
   .cfi_escape 0x10, 0x13, 2, 0x8d, 0x18
-  .globl fringe_aarch64_start
-  .type fringe_aarch64_start, %function
-fringe_aarch64_start:
   hint 36                       // bti j
   adr x30, fringe_aarch64_trampoline
   mov x16, x19
-  br x16                        // unwinders look up the address before a return address: this one
+  br x16
   .size fringe_aarch64_start, . - fringe_aarch64_start
+  .type __morestack, %function
+__morestack:
+  nop                           // unwinders look up the address before a return address: this one
   .type fringe_aarch64_trampoline, %function
 fringe_aarch64_trampoline:
   udf 0                         // no Entry returns

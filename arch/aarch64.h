@@ -209,24 +209,25 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
   FRINGE_AARCH64_VECTORS                                                      \
   "cc", "memory"
 
-// The rules for unwinding between the last save and the jump; `breg` is the DW_OP_breg of `base`.
+// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
+// the DW_OP_breg of `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x1e x30 (the return address), 0x1d x29, 0x13 x19
 // A function that saves x30, as any around a switch does, signs it where functions do at all: the
 // rules turn that off. (To say it outright, by a rule for RA_SIGN_STATE, is lost on libgcc 12.)
 #if defined(__GCC_HAVE_DWARF2_CFI_ASM)
-#define FRINGE_AARCH64_WINDOW                                                 \
+#define FRINGE_AARCH64_WINDOW(half)                                           \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 3, %c[breg], %c[left] + %c[sp], 0x06\n\t"                \
-  ".cfi_escape 0x10, 0x1e, 2, %c[breg], %c[left] + %c[pc]\n\t"                \
-  ".cfi_escape 0x10, 0x1d, 2, %c[breg], %c[left] + %c[x29]\n\t"               \
-  ".cfi_escape 0x10, 0x13, 2, %c[breg], %c[left] + %c[x19]\n\t"               \
+  ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[sp], 0x06\n\t"            \
+  ".cfi_escape 0x10, 0x1e, 2, %c[breg], %c[" half "] + %c[pc]\n\t"            \
+  ".cfi_escape 0x10, 0x1d, 2, %c[breg], %c[" half "] + %c[x29]\n\t"           \
+  ".cfi_escape 0x10, 0x13, 2, %c[breg], %c[" half "] + %c[x19]\n\t"           \
   FRINGE_AARCH64_UNSIGNED
 #define FRINGE_AARCH64_WINDOW_END                                             \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_AARCH64_WINDOW
+#define FRINGE_AARCH64_WINDOW(half)
 #define FRINGE_AARCH64_WINDOW_END
 #endif
 #if defined(__ARM_FEATURE_PAC_DEFAULT)
@@ -245,7 +246,15 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 #define FRINGE_AARCH64_LANDING_PAD
 #endif
 
-// Leaves the side whose words are at `left` in the record at `base`, and continues the one at `next`.
+// Continues the side whose words are at `next` in the record at `base`.
+#define FRINGE_AARCH64_CONTINUE                                               \
+  "ldp x29, x16, [%[base], %c[next] + %c[x29]]\n\t"                           \
+  "ldp x17, x19, [%[base], %c[next] + %c[sp]]\n\t"                            \
+  "mov sp, x17\n\t"                                                           \
+  "br x16\n\t"                                                                \
+  FRINGE_AARCH64_WINDOW_END
+
+// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
 // On arrival, at label 0, the registers are those of the other side's statement: x0 is the word, x1
 // the record or null, sp, x29 and x19 are as that side saved them, and all others are unknown.
 #define FRINGE_AARCH64_SWITCH                                                 \
@@ -253,12 +262,8 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
   "mov x17, sp\n\t"                                                           \
   "stp x29, x16, [%[base], %c[left] + %c[x29]]\n\t"                           \
   "stp x17, x19, [%[base], %c[left] + %c[sp]]\n\t"                            \
-  FRINGE_AARCH64_WINDOW                                                       \
-  "ldp x29, x16, [%[base], %c[next] + %c[x29]]\n\t"                           \
-  "ldp x17, x19, [%[base], %c[next] + %c[sp]]\n\t"                            \
-  "mov sp, x17\n\t"                                                           \
-  "br x16\n\t"                                                                \
-  FRINGE_AARCH64_WINDOW_END                                                   \
+  FRINGE_AARCH64_WINDOW("left")                                               \
+  FRINGE_AARCH64_CONTINUE                                                     \
   "nop  // unwinders look up the address before the resume address\n"         \
   "0:\n\t"                                                                    \
   FRINGE_AARCH64_LANDING_PAD
@@ -331,10 +336,13 @@ enum : unsigned { kDwOpBregX1 = 0x71, kDwOpBregX2 = 0x72 };
   register uintptr_t x0 asm("x0") = word;
   register LinkRecord* x1 asm("x1") = nullptr;
   register LinkRecord* x2 asm("x2") = record;
-  asm volatile(FRINGE_AARCH64_SWITCH
-               : "+r"(x0), "+r"(x1), [base] "+r"(x2)
-               : [breg] "i"(kDwOpBregX2), FRINGE_AARCH64_TO_RESUMER
-               : FRINGE_AARCH64_CLOBBERS);
+  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
+  // But for x30: the rules count on it that the function has saved, and so signed, it.
+  asm volatile(FRINGE_AARCH64_WINDOW("next") FRINGE_AARCH64_CONTINUE
+               :
+               : "r"(x0), "r"(x1), [base] "r"(x2), [breg] "i"(kDwOpBregX2),
+                 FRINGE_AARCH64_TO_RESUMER
+               : "x30", "memory");
   __builtin_unreachable();
 }
 

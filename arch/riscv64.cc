@@ -22,21 +22,22 @@
 asm(R"(
   .pushsection .text
   .balign 4
-  .type __morestack, @function
-__morestack:
+  .globl fringe_riscv64_start
+  .type fringe_riscv64_start, @function
+fringe_riscv64_start:
   .cfi_startproc
   .cfi_personality 0x1b, .Lfringe_riscv64_personality
   .cfi_escape 0x0f, 3, 0x78, 0x00, 0x06
   .cfi_escape 0x10, 0x01, 2, 0x78, 0x78
   .cfi_escape 0x10, 0x08, 2, 0x78, 0x70
   .cfi_escape 0x10, 0x09, 2, 0x78, 0x08
-  .globl fringe_riscv64_start
-  .type fringe_riscv64_start, @function
-fringe_riscv64_start:
   lla ra, fringe_riscv64_trampoline
   mv t2, s1
-  jr t2                         # unwinders look up the address before a return address: this one
+  jr t2
   .size fringe_riscv64_start, . - fringe_riscv64_start
+  .type __morestack, @function
+__morestack:
+  nop                           # unwinders look up the address before a return address: this one
   .type fringe_riscv64_trampoline, @function
 fringe_riscv64_trampoline:
   unimp                         # no Entry returns

@@ -121,7 +121,7 @@ using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled
 }  // namespace fringe::arch
 
 // Where the first resume of a generator lands: jumps to the `Entry` in `s1`, with the trampoline's
-// address in `x30`. Never called.
+// address in `ra`. Never called.
 extern "C" void fringe_riscv64_start();
 
 namespace fringe::arch {
@@ -191,25 +191,35 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
   FRINGE_RISCV64_VECTORS                                                      \
   "memory"
 
-// The rules for unwinding between the last save and the jump; `breg` is the DW_OP_breg of `base`.
+// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
+// the DW_OP_breg of `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x01 ra (the return address), 0x08 s0, 0x09 s1
 #if defined(__GCC_HAVE_DWARF2_CFI_ASM)
-#define FRINGE_RISCV64_WINDOW                                                 \
+#define FRINGE_RISCV64_WINDOW(half)                                           \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 3, %c[breg], %c[left] + %c[sp], 0x06\n\t"                \
-  ".cfi_escape 0x10, 0x01, 2, %c[breg], %c[left] + %c[pc]\n\t"                \
-  ".cfi_escape 0x10, 0x08, 2, %c[breg], %c[left] + %c[s0]\n\t"                \
-  ".cfi_escape 0x10, 0x09, 2, %c[breg], %c[left] + %c[s1]\n\t"
+  ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[sp], 0x06\n\t"            \
+  ".cfi_escape 0x10, 0x01, 2, %c[breg], %c[" half "] + %c[pc]\n\t"            \
+  ".cfi_escape 0x10, 0x08, 2, %c[breg], %c[" half "] + %c[s0]\n\t"            \
+  ".cfi_escape 0x10, 0x09, 2, %c[breg], %c[" half "] + %c[s1]\n\t"
 #define FRINGE_RISCV64_WINDOW_END                                             \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_RISCV64_WINDOW
+#define FRINGE_RISCV64_WINDOW(half)
 #define FRINGE_RISCV64_WINDOW_END
 #endif
 
-// Leaves the side whose words are at `left` in the record at `base`, and continues the one at `next`.
+// Continues the side whose words are at `next` in the record at `base`.
+#define FRINGE_RISCV64_CONTINUE                                               \
+  "ld s1, %c[next] + %c[s1](%[base])\n\t"                                     \
+  "ld s0, %c[next] + %c[s0](%[base])\n\t"                                     \
+  "ld t2, %c[next] + %c[pc](%[base])\n\t"                                     \
+  "ld sp, %c[next] + %c[sp](%[base])\n\t"                                     \
+  "jr t2\n\t"                                                                 \
+  FRINGE_RISCV64_WINDOW_END
+
+// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
 // On arrival, at label 0, the registers are those of the other side's statement: a0 is the word, a1
 // the record or null, sp, s0 and s1 are as that side saved them, and all others are unknown.
 #define FRINGE_RISCV64_SWITCH                                                 \
@@ -218,13 +228,8 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
   "sd t2, %c[left] + %c[pc](%[base])\n\t"                                     \
   "sd sp, %c[left] + %c[sp](%[base])\n\t"                                     \
   "sd s1, %c[left] + %c[s1](%[base])\n\t"                                     \
-  FRINGE_RISCV64_WINDOW                                                       \
-  "ld s1, %c[next] + %c[s1](%[base])\n\t"                                     \
-  "ld s0, %c[next] + %c[s0](%[base])\n\t"                                     \
-  "ld t2, %c[next] + %c[pc](%[base])\n\t"                                     \
-  "ld sp, %c[next] + %c[sp](%[base])\n\t"                                     \
-  "jr t2\n\t"                                                                 \
-  FRINGE_RISCV64_WINDOW_END                                                   \
+  FRINGE_RISCV64_WINDOW("left")                                               \
+  FRINGE_RISCV64_CONTINUE                                                     \
   "nop  # unwinders look up the address before the resume address\n"          \
   "0:\n\t"
 
@@ -296,10 +301,12 @@ enum : unsigned { kDwOpBregA1 = 0x7b, kDwOpBregA2 = 0x7c };
   register uintptr_t a0 asm("a0") = word;
   register LinkRecord* a1 asm("a1") = nullptr;
   register LinkRecord* a2 asm("a2") = record;
-  asm volatile(FRINGE_RISCV64_SWITCH
-               : "+r"(a0), "+r"(a1), [base] "+r"(a2)
-               : [breg] "i"(kDwOpBregA2), FRINGE_RISCV64_TO_RESUMER
-               : FRINGE_RISCV64_CLOBBERS);
+  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
+  asm volatile(FRINGE_RISCV64_WINDOW("next") FRINGE_RISCV64_CONTINUE
+               :
+               : "r"(a0), "r"(a1), [base] "r"(a2), [breg] "i"(kDwOpBregA2),
+                 FRINGE_RISCV64_TO_RESUMER
+               : "memory");
   __builtin_unreachable();
 }
 
