@@ -16,7 +16,9 @@ your own. One that is not guarded needs `unguarded_stack = True` beside it. With
 is the plain one of rules_cc.
 """
 
-load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
+load("@rules_cc//cc:cc_library.bzl", "cc_library")
+load("@rules_cc//cc:cc_test.bzl", "cc_test")
 load("//stacks:stack.bzl", "default_stack_choice", _fringe_stack = "fringe_stack")
 
 fringe_stack = _fringe_stack

@@ -6,6 +6,7 @@ before you call it, and yours is used. Nothing here uses the network.
 
 load("//third_party:system_repository.bzl", "system_repository")
 load("//third_party/abseil:repository.bzl", "abseil_repository")
+load("//third_party/rules_cc:repository.bzl", "rules_cc_repository")
 
 def _unless_defined(rule, name, **kwargs):
     if not native.existing_rule(name):
@@ -14,12 +15,8 @@ def _unless_defined(rule, name, **kwargs):
 def fringe_repositories():
     """Declares what fringe's libraries depend on."""
     _unless_defined(
-        system_repository,
+        rules_cc_repository,
         name = "rules_cc",
-        files = {
-            Label("//third_party:package.BUILD"): "cc/BUILD",
-            Label("//third_party/rules_cc:defs.bzl"): "cc/defs.bzl",
-        },
     )
     _unless_defined(
         abseil_repository,

@@ -1,6 +1,7 @@
 """A benchmark and the smoke test that belongs to it."""
 
-load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_test")
+load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
+load("@rules_cc//cc:cc_test.bzl", "cc_test")
 load("//:copts.bzl", "FRINGE_COPTS")
 
 # Where functions and loops happen to lie changes such short ones by half: all of them begin at a

@@ -1,6 +1,6 @@
 """Stacks as targets: what makes one, and how one becomes the default."""
 
-load("@rules_cc//cc:defs.bzl", "cc_library")
+load("@rules_cc//cc:cc_library.bzl", "cc_library")
 
 # What `default_stack_choice` has to know of a stack travels in tags of its library: so a stack is an
 # ordinary `cc_library`, which every Bazel and every other tool knows.

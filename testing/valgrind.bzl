@@ -1,6 +1,6 @@
 """Tests under Valgrind."""
 
-load("@rules_cc//cc:defs.bzl", "cc_test")
+load("@rules_cc//cc:cc_test.bzl", "cc_test")
 
 def valgrind_test(name, binary, leave_out = [], expect_warning = False, **kwargs):
     """Runs a program under memcheck: a test that fails where Valgrind finds an error or a leak.

@@ -31,7 +31,7 @@ _TARGETS = {
 }
 
 _ROOT = """\
-load("@rules_cc//cc:defs.bzl", "cc_library")
+load("@rules_cc//cc:cc_library.bzl", "cc_library")
 
 cc_library(
     name = "installed",
@@ -41,7 +41,7 @@ cc_library(
 """
 
 _PACKAGE = """\
-load("@rules_cc//cc:defs.bzl", "cc_library")
+load("@rules_cc//cc:cc_library.bzl", "cc_library")
 
 [
     cc_library(
@@ -61,7 +61,7 @@ _STAND_IN = {
 }
 
 _STAND_IN_PACKAGE = """\
-load("@rules_cc//cc:defs.bzl", "cc_library")
+load("@rules_cc//cc:cc_library.bzl", "cc_library")
 
 [
     cc_library(
