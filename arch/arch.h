@@ -8,8 +8,12 @@
 #include "x86_64.h"
 #elif defined(__aarch64__) && defined(__LP64__)
 #include "aarch64.h"
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__) && _CALL_ELF == 2
+#include "ppc64le.h"
 #elif defined(__riscv) && __riscv_xlen == 64 && defined(__LP64__)
 #include "riscv64.h"
+#elif defined(__s390x__)
+#include "s390x.h"
 #else
 #error "fringe has no backend for this CPU. arch/README.md says how to add one."
 #endif
@@ -28,6 +32,8 @@ static_assert(kIs<decltype(kStackAlignment), const size_t>);
 static_assert(kStackAlignment >= alignof(void*) && (kStackAlignment & (kStackAlignment - 1)) == 0);
 static_assert(kIs<decltype(kGuardBytes), const size_t>);
 static_assert(kGuardBytes >= 4096 && (kGuardBytes & (kGuardBytes - 1)) == 0);
+
+static_assert(kIs<decltype(kMinimumFrameBytes), const size_t>);
 
 // Halves alike: the resumer's first, which begins with a frame record where the ABI has such.
 static_assert(kIs<decltype(LinkRecord::resumer), SavedRegisters>);

@@ -43,9 +43,6 @@ struct ForcedUnwind {
 //   limit     ............................................
 class alignas(arch::LinkRecord) Control {
  public:
-  // How many bytes are left at least for the generator's frames.
-  static constexpr size_t kMinimumFrameBytes = 256;
-
   // Returns: where a `Control` goes on the stack from `limit` to `base`.
   // Errors: fatal where the stack is not aligned, or too small for it and a body of that size and
   //   alignment.
@@ -58,7 +55,7 @@ class alignas(arch::LinkRecord) Control {
     // The bytes that alignment may take, rather than those it does take: whether a stack is large
     // enough does not depend on where it lies.
     const size_t slack_bytes = alignof(Control) + body_alignment + arch::kStackAlignment;
-    const size_t needed_bytes = sizeof(Control) + slack_bytes + kMinimumFrameBytes;
+    const size_t needed_bytes = sizeof(Control) + slack_bytes + arch::kMinimumFrameBytes;
     const auto limit_address = reinterpret_cast<uintptr_t>(limit);
     if (limit_address > base_address || base_address - limit_address < needed_bytes ||
         base_address - limit_address - needed_bytes < body_bytes) [[unlikely]] {

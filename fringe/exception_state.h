@@ -82,6 +82,25 @@ ExceptionState* InitThreadExceptionState();
       "ldr %0, [%0, %1]"
       : "=r"(state), "=r"(thread));
   return state;
+#elif defined(__ELF__) && defined(__powerpc64__) && _CALL_ELF == 2 && defined(__PCREL__)
+  ExceptionState* state;
+  asm volatile(
+      "pld %0, fringe_thread_exception_state@got@tprel@pcrel(0), 1\n\t"
+      "ldx %0, %0, fringe_thread_exception_state@tls@pcrel"
+      : "=b"(state));
+  return state;
+#elif defined(__ELF__) && defined(__powerpc64__) && _CALL_ELF == 2
+  // A function sets r2 up only where its compiler knows of a use.
+  register uintptr_t toc asm("r2");
+  asm volatile("" : "=r"(toc));
+  ExceptionState* state;
+  asm volatile(
+      "addis %0, %1, fringe_thread_exception_state@got@tprel@ha\n\t"
+      "ld %0, fringe_thread_exception_state@got@tprel@l(%0)\n\t"
+      "ldx %0, %0, fringe_thread_exception_state@tls"
+      : "=&b"(state)
+      : "b"(toc));
+  return state;
 #elif defined(__ELF__) && defined(__riscv) && __riscv_xlen == 64
   ExceptionState* state;
   asm volatile(
@@ -89,6 +108,20 @@ ExceptionState* InitThreadExceptionState();
       "add %0, %0, tp\n\t"
       "ld %0, (%0)"
       : "=r"(state));
+  return state;
+#elif defined(__ELF__) && defined(__s390x__)
+  ExceptionState* state;
+  uintptr_t offset;
+  asm volatile(
+      "ear %0, %%a0\n\t"
+      "sllg %0, %0, 32\n\t"
+      "ear %0, %%a1\n\t"
+      "larl %1, fringe_thread_exception_state@indntpoff\n\t"
+      "lg %1, 0(%1)\n\t"
+      "lg %0, 0(%1, %0)"
+      : "=&a"(state), "=&a"(offset)
+      :
+      : "cc");
   return state;
 #else
   return LoadThreadExceptionState();

@@ -34,14 +34,63 @@ const void* main_function;
 struct Stepping {
   const void* above_resumer = nullptr;  // the function whose frame lies above the resumer's
   const void* generator = nullptr;      // the generator's own
+  const arch::LinkRecord* record = nullptr;
 
   size_t in_stubs = 0;
   size_t instructions = 0;             // elsewhere
   size_t in_generator = 0;             // of these: with the generator's frame below the resumer's
   size_t lost = 0;                     // of these: from where the resumer's caller was not found
   std::array<const void*, 8> where{};  // the first that were lost
+  size_t arrivals = 0;                 // how often an unwinder arrived at a resume address
+  size_t wrong = 0;                    // registers that were not those of the record then
 };
 Stepping stepping;
+
+// Which register of the ABI's DWARF mapping each word of a record's half is.
+struct SavedRegister {
+  int number;
+  void* arch::SavedRegisters::*word;
+};
+#if defined(__aarch64__)
+constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
+constexpr SavedRegister kSavedRegisters[] = {{29, &arch::SavedRegisters::x29},
+                                             {19, &arch::SavedRegisters::x19}};
+#elif defined(__powerpc64__)
+constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
+constexpr SavedRegister kSavedRegisters[] = {{31, &arch::SavedRegisters::r31},
+                                             {30, &arch::SavedRegisters::r30},
+                                             {2, &arch::SavedRegisters::r2}};
+#elif defined(__riscv)
+constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
+constexpr SavedRegister kSavedRegisters[] = {{8, &arch::SavedRegisters::s0},
+                                             {9, &arch::SavedRegisters::s1}};
+#elif defined(__s390x__)
+constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
+constexpr SavedRegister kSavedRegisters[] = {{11, &arch::SavedRegisters::r11},
+                                             {12, &arch::SavedRegisters::r12},
+                                             {13, &arch::SavedRegisters::r13}};
+#elif defined(__x86_64__)
+constexpr auto kResumeAddress = &arch::SavedRegisters::rip;
+constexpr SavedRegister kSavedRegisters[] = {{6, &arch::SavedRegisters::rbp},
+                                             {3, &arch::SavedRegisters::rbx}};
+#endif
+
+// Compares what an unwinder takes the registers to be, where it stands at the resume address of a
+// side, with what that side has left in the record.
+_Unwind_Reason_Code CompareRegisters(_Unwind_Context* context, void*) {
+  const auto pc = static_cast<uintptr_t>(_Unwind_GetIP(context));
+  for (const arch::SavedRegisters* half :
+       {&stepping.record->resumer, &stepping.record->generator}) {
+    // The end of the stack has no address, nor has a record that was never used.
+    if (pc == 0 || pc != reinterpret_cast<uintptr_t>(half->*kResumeAddress)) continue;
+    ++stepping.arrivals;
+    for (const SavedRegister& saved : kSavedRegisters) {
+      const auto found = static_cast<uintptr_t>(_Unwind_GetGR(context, saved.number));
+      if (found != reinterpret_cast<uintptr_t>(half->*saved.word)) ++stepping.wrong;
+    }
+  }
+  return _URC_NO_REASON;
+}
 
 void VisitInstruction(const ucontext_t& context) {
   const uintptr_t pc = ProgramCounter(context);
@@ -52,6 +101,7 @@ void VisitInstruction(const ucontext_t& context) {
     return;
   }
   ++stepping.instructions;
+  if (stepping.record != nullptr) _Unwind_Backtrace(&CompareRegisters, nullptr);
   const Backtrace backtrace;
   if (backtrace.InOrder(std::array{stepping.generator, stepping.above_resumer, main_function})) {
     ++stepping.in_generator;
@@ -91,6 +141,8 @@ class EveryInstructionTest : public ::testing::Test {
       ADD_FAILURE() << "main and the function above the resumer are not found from "
                     << stepping.where[i] << " in the function at " << FunctionOf(stepping.where[i]);
     }
+    EXPECT_EQ(stepping.wrong, 0U);
+    if (stepping.record != nullptr) EXPECT_GT(stepping.arrivals, stepping.in_generator / 2);
     // Otherwise this was no test: a switch alone has a dozen instructions, on each side.
     EXPECT_GT(stepping.instructions, 2U * 12 * kRoundTrips);
     EXPECT_GT(stepping.in_generator, 12U * kRoundTrips);
@@ -141,6 +193,7 @@ void StepRaw(StackT stack) {
     arch::Cancel(warm.record());
   }
   const RawGenerator<StackT> generator(std::move(stack), &RawBody);
+  stepping.record = generator.record();
   AboveResumer([&] {
     const SingleStep step(&VisitInstruction);
     for (int i = 0; i < kRoundTrips; ++i) arch::Resume(0, generator.record());
@@ -167,6 +220,7 @@ TEST_F(EveryInstructionTest, RawSwitchBetweenFramesThatGrow) {
     arch::Cancel(warm.record());
   }
   const RawGenerator<OsStack> generator(*OsStack::Create(256 << 10), &GrowingBody);
+  stepping.record = generator.record();
   AboveResumer([&] {
     const SingleStep step(&VisitInstruction);
     for (int i = 0; i < kRoundTrips; ++i) {
@@ -176,6 +230,42 @@ TEST_F(EveryInstructionTest, RawSwitchBetweenFramesThatGrow) {
     arch::Cancel(generator.record());
   });
 }
+
+#if defined(__powerpc64__)
+// Resumes as a function of another module would: with an `r2` of its own.
+//
+// Returns: what it is afterwards.
+[[gnu::noinline]] uintptr_t ResumeFromAnotherModule(arch::LinkRecord* record) {
+  uintptr_t ours, theirs;
+  asm volatile(
+      "mr %0, 2\n\t"
+      "li 2, 4711"
+      : "=r"(ours));
+  arch::Resume(0, record);
+  asm volatile(
+      "mr %0, 2\n\t"
+      "mr 2, %1"
+      : "=&r"(theirs)
+      : "r"(ours));
+  return theirs;
+}
+
+TEST_F(EveryInstructionTest, RawSwitchFromAnotherModule) {
+  const RawGenerator<OsStack> generator(*OsStack::Create(256 << 10), &RawBody);
+  {
+    const RawGenerator<OsStack> warm(*OsStack::Create(256 << 10), &RawBody);
+    EXPECT_EQ(ResumeFromAnotherModule(warm.record()), 4711U);
+    EXPECT_EQ(ResumeFromAnotherModule(warm.record()), 4711U);
+    arch::Cancel(warm.record());
+  }
+  stepping.record = generator.record();
+  AboveResumer([&] {
+    const SingleStep step(&VisitInstruction);
+    for (int i = 0; i < kRoundTrips; ++i) ResumeFromAnotherModule(generator.record());
+    arch::Cancel(generator.record());
+  });
+}
+#endif  // defined(__powerpc64__)
 
 // --- The whole of Generator ----------------------------------------------------------------------
 

@@ -16,8 +16,12 @@
 #include "testing/registers_x86_64.h"
 #elif defined(__aarch64__)
 #include "testing/registers_aarch64.h"
+#elif defined(__powerpc64__) && _CALL_ELF == 2
+#include "testing/registers_ppc64le.h"
 #elif defined(__riscv) && __riscv_xlen == 64
 #include "testing/registers_riscv64.h"
+#elif defined(__s390x__)
+#include "testing/registers_s390x.h"
 #else
 #error "Tests that look at registers do not know those of this CPU: testing/opaque.h says which."
 #endif

@@ -22,6 +22,10 @@
 #include <cstring>
 #endif
 
+#if defined(__powerpc64__)
+#include "testing/signal_frame_ppc64le.h"
+#endif
+
 namespace fringe::testing {
 
 // Returns: where the next instruction of what was interrupted is.
@@ -30,8 +34,12 @@ inline uintptr_t ProgramCounter(const ucontext_t& context) {
   return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
 #elif defined(__aarch64__)
   return context.uc_mcontext.pc;
+#elif defined(__powerpc64__)
+  return context.uc_mcontext.gp_regs[32];  // PT_NIP
 #elif defined(__riscv)
   return context.uc_mcontext.__gregs[REG_PC];
+#elif defined(__s390x__)
+  return context.uc_mcontext.psw.addr - 2;  // which is after the breakpoint's own
 #endif
 }
 
@@ -49,6 +57,13 @@ inline bool IsCall(uintptr_t pc) {
   const bool is_bl = (code & 0xfc000000) == 0x94000000;
   const bool is_blr = (code & 0xfffffc1f) == 0xd63f0000;
   return is_bl || is_blr;
+#elif defined(__powerpc64__)
+  // A branch that sets lr, but for the form that reads the program counter.
+  const uint32_t code = *reinterpret_cast<const uint32_t*>(pc);
+  const uint32_t opcode = code >> 26;
+  const bool is_branch = opcode == 16 || opcode == 18 ||
+                         (opcode == 19 && ((code & 0x7fe) == 0x020 || (code & 0x7fe) == 0x420));
+  return is_branch && (code & 1) != 0 && code != 0x429f0005;
 #elif defined(__riscv)
   uint32_t code;  // may be on the border of two words
   __builtin_memcpy(&code, reinterpret_cast<const void*>(pc), sizeof code);
@@ -56,6 +71,12 @@ inline bool IsCall(uintptr_t pc) {
   const bool is_jalr = (code & 0x7fff) == 0x00e7;                           // jalr ra
   const bool is_c_jalr = (code & 0xf07f) == 0x9002 && (code & 0xf80) != 0;  // c.jalr
   return is_jal || is_jalr || is_c_jalr;
+#elif defined(__s390x__)
+  const auto* const code = reinterpret_cast<const uint8_t*>(pc);
+  const bool is_basr = code[0] == 0x0d && (code[1] & 0xf) != 0;
+  const bool is_bras = code[0] == 0xa7 && (code[1] & 0xf) == 0x5;
+  const bool is_brasl = code[0] == 0xc0 && (code[1] & 0xf) == 0x5;
+  return is_basr || is_bras || is_brasl;
 #endif
 }
 
@@ -64,7 +85,10 @@ inline bool IsCall(uintptr_t pc) {
 // By the trap flag: the CPU itself stops after each instruction.
 class Trap {
  public:
-  // Begins at the next instruction, in a handler of SIGTRAP.
+  // What it is that the handler handles.
+  static constexpr int kSignal = SIGTRAP;
+
+  // Begins at the next instruction, in a handler of that signal.
   [[gnu::always_inline]] static void Begin() { asm volatile("int3" : : : "memory"); }
 
   // In the handler, before anything else: nothing to undo.
@@ -85,14 +109,28 @@ class Trap {
 // exclusive: a signal in between breaks them up.
 class Trap {
  public:
+#if !defined(__s390x__)
+  static constexpr int kSignal = SIGTRAP;
+#endif
+
 #if defined(__aarch64__)
   using Code = uint32_t;
 
   [[gnu::always_inline]] static void Begin() { asm volatile("brk 0xf51" : : : "memory"); }
+#elif defined(__powerpc64__)
+  using Code = uint32_t;
+
+  [[gnu::always_inline]] static void Begin() { asm volatile("twi 31, 0, 0xf51" : : : "memory"); }
 #elif defined(__riscv)
   using Code = uint16_t;  // instructions have two bytes or four
 
   [[gnu::always_inline]] static void Begin() { asm volatile("c.ebreak" : : : "memory"); }
+#elif defined(__s390x__)
+  using Code = uint16_t;  // instructions have two bytes, four or six
+
+  // No instruction. Of the one that Linux has for breakpoints, the emulator knows nothing.
+  static constexpr int kSignal = SIGILL;
+  [[gnu::always_inline]] static void Begin() { asm volatile(".short 0" : : : "memory"); }
 #endif
 
   static void Clear() {
@@ -104,7 +142,8 @@ class Trap {
 
   static void Continue(ucontext_t& context, bool steps) {
     uintptr_t pc = ProgramCounter(context);
-    if (Read(pc) == kBreakpoint) pc = SetProgramCounter(context, pc + sizeof(Code));  // `Begin`'s
+    if (Read(pc) == kBreakpoint) pc += sizeof(Code);  // `Begin`'s
+    SetProgramCounter(context, pc);
     if (!steps) return;
     const Next next = After(context, pc);
     Set(breakpoints_[0], next.usual);
@@ -126,9 +165,7 @@ class Trap {
 #if defined(__aarch64__)
   static constexpr Code kBreakpoint = 0xd4200000 | 0xf51 << 5;  // brk 0xf51
 
-  static uintptr_t SetProgramCounter(ucontext_t& context, uintptr_t pc) {
-    return context.uc_mcontext.pc = pc;
-  }
+  static void SetProgramCounter(ucontext_t& context, uintptr_t pc) { context.uc_mcontext.pc = pc; }
 
   // Returns: the signed number of `bits` bits that begins at bit `first` of `code`, as an offset.
   static uintptr_t Offset(Code code, unsigned first, unsigned bits) {
@@ -150,11 +187,47 @@ class Trap {
     if ((code & 0x7e000000) == 0x36000000) return {pc + 4, pc + Offset(code, 5, 14)};  // tbz, tbnz
     return {pc + 4};
   }
+#elif defined(__powerpc64__)
+  static constexpr Code kBreakpoint = 0x0fe00f51;  // twi 31, 0, 0xf51
+
+  static void SetProgramCounter(ucontext_t& context, uintptr_t pc) {
+    context.uc_mcontext.gp_regs[32] = pc;
+  }
+
+  // Returns: the signed offset in the lowest `bits` bits of `code`, in whose last two something
+  // else
+  //   is.
+  static uintptr_t Offset(Code code, unsigned bits) {
+    const auto shifted = static_cast<int32_t>(code << (32 - bits));
+    return static_cast<uintptr_t>(static_cast<intptr_t>(shifted >> (32 - bits))) & ~uintptr_t{3};
+  }
+
+  static Next After(const ucontext_t& context, uintptr_t pc) {
+    const auto& registers = context.uc_mcontext.gp_regs;
+    const Code code = Read(pc);
+    const uintptr_t next = pc + 4;
+    switch (code >> 26) {
+      case 16:  // bc
+        return {next, pc + Offset(code, 16)};
+      case 18:  // b, bl
+        return {pc + Offset(code, 26)};
+      case 19: {
+        // Whether it depends, on a bit of the condition register or on ctr.
+        const bool depends = (code & 0x02800000) != 0x02800000;
+        if ((code & 0x7fe) == 0x020) return {registers[36], depends ? next : 0};  // bclr, by PT_LNK
+        if ((code & 0x7fe) == 0x420)
+          return {registers[35], depends ? next : 0};  // bcctr, by PT_CTR
+        return {next};
+      }
+      default:
+        return {next};
+    }
+  }
 #elif defined(__riscv)
   static constexpr Code kBreakpoint = 0x9002;  // c.ebreak
 
-  static uintptr_t SetProgramCounter(ucontext_t& context, uintptr_t pc) {
-    return context.uc_mcontext.__gregs[REG_PC] = pc;
+  static void SetProgramCounter(ucontext_t& context, uintptr_t pc) {
+    context.uc_mcontext.__gregs[REG_PC] = pc;
   }
 
   // Returns: the bit `from` of `code`, as bit `to`.
@@ -209,6 +282,94 @@ class Trap {
         return {next};
     }
   }
+#elif defined(__s390x__)
+  static constexpr Code kBreakpoint = 0;
+
+  static void SetProgramCounter(ucontext_t& context, uintptr_t pc) {
+    context.uc_mcontext.psw.addr = pc;
+  }
+
+  // Returns: what is added to an address by a signed number of halfwords.
+  template <typename Signed>
+  static uintptr_t Offset(Signed halfwords) {
+    return static_cast<uintptr_t>(static_cast<intptr_t>(halfwords)) * 2;
+  }
+
+  static Next After(const ucontext_t& context, uintptr_t pc) {
+    const auto& registers = context.uc_mcontext.gregs;
+    const Code code = Read(pc);
+    const Code second = Read(pc + 2);
+    const unsigned opcode = code >> 8;
+    const unsigned last_operand = code & 15;
+    // A branch on no condition, to itself: what is left of a call that the linker has taken out.
+    const bool never = (opcode == 0xa7 || opcode == 0xc0) && (code & 0xff) == 0x04;
+    const uintptr_t next = pc + (opcode < 0x40 ? 2 : opcode < 0xc0 ? 4 : 6);
+    const uintptr_t near = pc + Offset(static_cast<int16_t>(second));
+    // The sum of a base, an index and a displacement.
+    const auto storage = [&](unsigned index, Code operand) {
+      const unsigned base = operand >> 12;
+      return (base == 0 ? 0 : registers[base]) + (index == 0 ? 0 : registers[index]) +
+             (operand & 0xfffU);
+    };
+    switch (opcode) {
+      case 0x06:  // bctr
+      case 0x07:  // bcr
+      case 0x0d:  // basr
+        return {next, last_operand == 0 ? 0 : registers[last_operand]};
+      case 0x46:  // bct
+      case 0x47:  // bc
+      case 0x4d:  // bas
+        return {next, storage(last_operand, second)};
+      case 0x84:  // brxh
+      case 0x85:  // brxle
+        return {next, near};
+      case 0x86:  // bxh
+      case 0x87:  // bxle
+        return {next, storage(0, second)};
+      case 0xa7:  // brc, bras, brct, brctg
+        return {next, !never && last_operand >= 4 && last_operand <= 7 ? near : 0};
+      case 0xb9:  // bctgr
+        return {next, (code & 0xff) == 0x46 && (second & 15) != 0 ? registers[second & 15] : 0};
+      case 0xc0: {  // brcl, brasl
+        const auto far = static_cast<int32_t>(uint32_t{second} << 16 | Read(pc + 4));
+        return {next, !never && (last_operand == 4 || last_operand == 5) ? pc + Offset(far) : 0};
+      }
+      case 0xcc: {  // brcth
+        const auto far = static_cast<int32_t>(uint32_t{second} << 16 | Read(pc + 4));
+        return {next, last_operand == 6 ? pc + Offset(far) : 0};
+      }
+      case 0xe3:  // bctg
+        return {next, (Read(pc + 4) & 0xff) == 0x46 ? storage(last_operand, second) : 0};
+      case 0xec:
+        switch (Read(pc + 4) & 0xff) {
+          case 0x44:  // brxhg
+          case 0x45:  // brxlg
+          case 0x64:  // cgrj
+          case 0x65:  // clgrj
+          case 0x76:  // crj
+          case 0x77:  // clrj
+          case 0x7c:  // cgij
+          case 0x7d:  // clgij
+          case 0x7e:  // cij
+          case 0x7f:  // clij
+            return {next, near};
+          case 0xe4:  // cgrb
+          case 0xe5:  // clgrb
+          case 0xf6:  // crb
+          case 0xf7:  // clrb
+            return {next, storage(0, second)};
+          case 0xfc:  // cgib
+          case 0xfd:  // clgib
+          case 0xfe:  // cib
+          case 0xff:  // clib
+            return {next, storage(0, second)};
+          default:
+            return {next};
+        }
+      default:
+        return {next};
+    }
+  }
 #endif
 
   static Code Read(uintptr_t place) {
@@ -253,14 +414,14 @@ class SingleStep {
     struct sigaction action = {};
     action.sa_sigaction = &OnTrap;
     action.sa_flags = SA_SIGINFO;
-    if (sigaction(SIGTRAP, &action, &old_action_) != 0) std::abort();
+    if (sigaction(Trap::kSignal, &action, &old_action_) != 0) std::abort();
     visitor_ = visitor;
     Trap::Begin();
   }
   [[gnu::always_inline]] ~SingleStep() {
     visitor_ = nullptr;
     asm volatile("nop" : : : "memory");  // the handler ends it
-    if (sigaction(SIGTRAP, &old_action_, nullptr) != 0) std::abort();
+    if (sigaction(Trap::kSignal, &old_action_, nullptr) != 0) std::abort();
   }
   SingleStep(const SingleStep&) = delete;
   SingleStep& operator=(const SingleStep&) = delete;
@@ -269,6 +430,9 @@ class SingleStep {
   static void OnTrap(int, siginfo_t*, void* raw_context) {
     auto* const context = static_cast<ucontext_t*>(raw_context);
     Trap::Clear();
+#if defined(__powerpc64__)
+    DescribeSignalFrame(__builtin_return_address(0), *context);
+#endif
     const Visitor visitor = visitor_;
     if (visitor != nullptr) visitor(*context);
     Trap::Continue(*context, visitor != nullptr);

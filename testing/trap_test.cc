@@ -288,6 +288,8 @@ TEST(TrapTargetTest, HasEveryRegister) {
                << " bits and masks are tested under --config=native";
 #elif defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)
   GTEST_SKIP() << "no SVE: scalable vectors and predicates are tested by trap_test_sve";
+#elif defined(__s390x__) && !defined(__VX__)
+  GTEST_SKIP() << "no vector registers: they are tested by trap_test_z13";
 #endif
 }
 
@@ -420,6 +422,22 @@ TEST(MmxTest, KeepsThemOverARawResume) {
   for (int i = 0; i < 8; ++i) EXPECT_EQ(kept[i], i + 1);
 }
 #endif  // defined(__MMX__)
+
+#if defined(__powerpc64__)
+[[gnu::noinline]] void ResumeOnce(arch::LinkRecord* record) { arch::Resume(0, record); }
+
+// No statement can ask for a condition to be in one of them, but a caller may have one there.
+TEST(ConditionRegisterTest, AFunctionThatResumesKeepsThoseOfItsCaller) {
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever);
+  constexpr uint64_t kKept = 0x00fff000;  // cr2 to cr4
+  constexpr uint64_t kConditions = 0x00428000;
+  asm volatile("mtcrf 0x38, %0" : : "r"(kConditions) : "cr2", "cr3", "cr4");
+  ResumeOnce(generator.record());
+  uint64_t conditions;
+  asm volatile("mfcr %0" : "=r"(conditions));
+  EXPECT_EQ(conditions & kKept, kConditions);
+}
+#endif  // defined(__powerpc64__)
 
 }  // namespace
 }  // namespace fringe::testing

@@ -1,0 +1,375 @@
+// The backend for 64-bit PowerPC, little-endian, with the ELFv2 ABI (Linux, FreeBSD, bare metal).
+//
+// 1. ABI facts
+//
+// From "64-Bit ELF V2 ABI Specification: Power Architecture" (stack frame, DWARF):
+//   * The stack grows down and `r1` is a multiple of 16 at all times.
+//   * `r1` points to the frame's header: `0(r1)` is the back chain, the address of the caller's
+//     header. A callee saves in the header of its *caller* what it has to: the condition register
+//     at `8`, the return address at `16`; at `24` a call to another module saves the caller's `r2`.
+//   * There is a red zone: the 288 bytes below `r1` belong to the running function.
+//   * `r31` is the frame pointer where frames have one. Walkers follow the back chain instead: the
+//     first words of the link record have the form of a header.
+//   * A call leaves the return address in `lr`, not on the stack.
+//   * The first three arguments of a function are in `r3`, `r4` and `r5`.
+//   * `r2` is the address of the module's table of contents (TOC). A function that is called by its
+//     address finds that address in `r12`, and computes its `r2` from it.
+//   * `r13` belongs to the thread.
+//   * A callee keeps `r14` to `r31`, `f14` to `f31`, `v20` to `v31` and `cr2` to `cr4`. Whoever
+//     suspends is no callee: a switch clobbers all of them that it does not save.
+// From the compilers:
+//   * GCC rejects `r31` in a clobber list where frames have a frame pointer. Clang keeps the
+//     address of over-aligned locals in `r30` where a function also calls `alloca`, and then
+//     ignores `r30` in a clobber list; GCC keeps a TOC there under -mminimal-toc. Both are saved
+//     by hand.
+//   * `r2` is not theirs to save: a clobber of it is ignored. The two sides may be in modules of
+//     their own, so it is saved by hand as well.
+//   * A function's frame is probed in steps of 4 KiB (-fstack-clash-protection).
+// From "Power ISA":
+//   * A `bcl 20, 31` to the next instruction reads the program counter, and is not predicted as a
+//     call.
+//
+// 2. What the switch does not change
+//
+// The signal mask; thread-local storage (`r13`); the floating-point status and control register
+// (`fpscr`); that of vectors (`vscr`) and `vrsave`; the state of transactional memory.
+//
+// 3. Stack layout, highest address first
+//
+//   a. after Init               b. generator suspended        c. generator running
+//
+//   record + 96  ..........     record + 96  ..........       record + 96  ..........
+//   record + 88  entry          record + 88  its r30          record + 88  stale
+//   record + 80  record         record + 80  its r31          record + 80  stale
+//   record + 72  unset          record + 72  its r2           record + 72  stale
+//   record + 64  start          record + 64  its resume addr  record + 64  stale
+//   record + 56  sp - 32        record + 56  its sp           record + 56  stale
+//   record + 48  unset          record + 48  unset            record + 48  unset
+//   record + 40  unset          record + 40  stale            record + 40  resumer's r30
+//   record + 32  unset          record + 32  stale            record + 32  resumer's r31
+//   record + 24  unset          record + 24  stale            record + 24  resumer's r2
+//   record + 16  unset          record + 16  stale            record + 16  resumer's resume addr
+//   record +  8  0              record +  8  0                record +  8  resumer's sp
+//   record +  0  unset          record +  0  stale            record +  0  resumer's back chain
+//   ..... owner's data .....    ..... owner's data .....      ..... owner's data .....
+//   sp -  8      unset          sp -  8      unset            sp -  8      unset
+//   sp - 16      unset          sp - 16      trampoline       sp - 16      trampoline
+//   sp - 24      unset          sp - 24      entry's cr       sp - 24      entry's cr
+//   sp - 32      record         sp - 32      record           sp - 32      record
+//                               ... frames ...                ... frames ...
+//                               its sp                        sp
+//
+// `start` stands for `fringe_ppc64le_start`, which the first resume jumps to: it loads `lr` with
+// the address of the trampoline and `r12` with `entry`, which it finds in `r30`, and jumps there.
+// `entry` finds a header above its frame, as any function does, and saves `lr` in it. So a walker
+// of the back chain that leaves `entry` finds the trampoline, then the record as the header of the
+// frame that resumed the generator, at its resume address, and from there the header of that
+// frame's caller. (Where the resumer is a function without a frame, its caller is left out: there
+// is nothing to tell the two apart.) Nobody calls the trampoline: were it to call `entry`, the
+// processor would predict a return that never comes. `r31` is `record` when `entry` begins. The
+// word at `record + 8` is also what `Closed` tells; `Close` sets it.
+//
+// 4. Unwinding
+//
+// What the compiler says of a frame holds at every instruction of the switch up to the one that
+// changes the first of `r30`, `r31`, `r2` and `r1`. From the last save to the jump the asm has
+// rules of its own: the side that is left is described by the link record, whose address is in `r4`
+// (in `r5`, where the switch says the end). `Finish` leaves nothing behind: from its first
+// instruction on, its frame is as if the resumer had called it. `entry` returns, as far as an
+// unwinder can tell, into `fringe_ppc64le_trampoline`, whose rules say the same with the record's
+// address in `r31`; they hold in `fringe_ppc64le_start` too. In all, the CFA is the stack pointer
+// that the compiler believes in at the resume address. An unwinder looks up the address before a
+// return address: an instruction stands in front of each resume address and of the trampoline, so
+// that this address belongs to the same function.
+//
+// 5. Registers
+//
+//   in and out      r3 (the word), r4 (the record, or null), r5 (the record, where r4 is null)
+//   saved by hand   r1 r2 r30 r31, and the program counter
+//   clobbered       r0, r6-r12, r14-r29, lr, ctr, xer, cr0-7,
+//                   f0-31 or, under VSX, vs0-31 around them, v0-31 (which are vs32-63)
+//   reserved        r13 (thread pointer), fpscr, vscr, vrsave
+
+#ifndef FRINGE_ARCH_PPC64LE_H_
+#define FRINGE_ARCH_PPC64LE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fringe::arch {
+
+// The alignment of a stack's base, in bytes.
+inline constexpr size_t kStackAlignment = 16;
+
+// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
+// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
+inline constexpr size_t kGuardBytes = 4096;
+
+// How many bytes below the `sp` of `Init` are the least that a generator can do with: a frame that
+// saves all that a switch clobbers, with and without optimisation, and those of what it calls.
+inline constexpr size_t kMinimumFrameBytes = 1024;
+
+// What one side of a switch leaves behind for the other.
+struct SavedRegisters {
+  void* back_chain;  // of the resumer alone
+  void* sp;
+  void* pc;
+  void* r2;
+  void* r31;
+  void* r30;
+};
+
+// The words at the base of a generator's stack through which the two sides hand over control. One
+// cache line, so that a switch touches no other.
+struct alignas(128) LinkRecord {
+  SavedRegisters resumer;
+  SavedRegisters generator;
+};
+
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 48);
+static_assert(offsetof(SavedRegisters, back_chain) == 0 && offsetof(SavedRegisters, sp) == 8 &&
+              offsetof(SavedRegisters, pc) == 16 && offsetof(SavedRegisters, r2) == 24 &&
+              offsetof(SavedRegisters, r31) == 32 && offsetof(SavedRegisters, r30) == 40);
+static_assert(sizeof(LinkRecord) == 128);
+
+// The least that the ABI wants to lie at a function's stack pointer when it calls another.
+struct FrameHeader {
+  void* back_chain;
+  void* cr;
+  void* lr;
+  void* r2;
+};
+
+static_assert(sizeof(FrameHeader) == 32 && offsetof(FrameHeader, lr) == 16 &&
+              offsetof(SavedRegisters, back_chain) == offsetof(FrameHeader, back_chain) &&
+              offsetof(SavedRegisters, pc) == offsetof(FrameHeader, lr) &&
+              offsetof(SavedRegisters, r2) == offsetof(FrameHeader, r2));
+
+// What one side of a switch finds on its return.
+struct Message {
+  uintptr_t word;      // what the other side handed over
+  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
+};
+
+// What a generator runs first, with the word of the first `Resume` and its record. It must not
+// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
+using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
+
+}  // namespace fringe::arch
+
+// Where the first resume of a generator lands: jumps to the `Entry` in `r30`, with the trampoline's
+// address in `lr`. Never called.
+extern "C" void fringe_ppc64le_start();
+
+namespace fringe::arch {
+
+// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
+//
+// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
+//   `kMinimumFrameBytes` of room below it.
+inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
+  void* const header = sp - sizeof(FrameHeader);
+  static_cast<FrameHeader*>(header)->back_chain = record;
+  record->generator.sp = header;
+  record->generator.pc = reinterpret_cast<void*>(fringe_ppc64le_start);
+  record->generator.r31 = record;
+  record->generator.r30 = reinterpret_cast<void*>(entry);
+  record->resumer.sp = nullptr;
+}
+
+// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
+//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
+inline uintptr_t Closed(const LinkRecord* record) {
+  return reinterpret_cast<uintptr_t>(record->resumer.sp);
+}
+
+// Makes `Closed` return `reason` until the next `Resume`.
+//
+// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
+inline void Close(LinkRecord* record, uintptr_t reason) {
+  record->resumer.sp = reinterpret_cast<void*>(reason);
+}
+
+// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
+//   stack pointer above it wraps around.
+[[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
+  size_t sp;
+  asm volatile("mr %0, 1" : "=r"(sp));
+  return reinterpret_cast<size_t>(address) - sp;
+}
+
+// What a switch clobbers, a class of registers at a time.
+// clang-format off
+#if defined(__VSX__)
+#define FRINGE_PPC64LE_FLOATS                                                 \
+  "vs0", "vs1", "vs2", "vs3", "vs4", "vs5", "vs6", "vs7",                     \
+  "vs8", "vs9", "vs10", "vs11", "vs12", "vs13", "vs14", "vs15",               \
+  "vs16", "vs17", "vs18", "vs19", "vs20", "vs21", "vs22", "vs23",             \
+  "vs24", "vs25", "vs26", "vs27", "vs28", "vs29", "vs30", "vs31",
+#elif !defined(_SOFT_FLOAT)
+#define FRINGE_PPC64LE_FLOATS                                                 \
+  "fr0", "fr1", "fr2", "fr3", "fr4", "fr5", "fr6", "fr7",                     \
+  "fr8", "fr9", "fr10", "fr11", "fr12", "fr13", "fr14", "fr15",               \
+  "fr16", "fr17", "fr18", "fr19", "fr20", "fr21", "fr22", "fr23",             \
+  "fr24", "fr25", "fr26", "fr27", "fr28", "fr29", "fr30", "fr31",
+#else
+#define FRINGE_PPC64LE_FLOATS
+#endif
+#if defined(__ALTIVEC__)
+#define FRINGE_PPC64LE_VECTORS                                                \
+  "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
+  "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",                       \
+  "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",                     \
+  "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",
+#else
+#define FRINGE_PPC64LE_VECTORS
+#endif
+// Without r1, r2, r30, r31, which are saved by hand, and r3, r4, r5, which the statements name.
+#define FRINGE_PPC64LE_CLOBBERS                                               \
+  "r0", "r6", "r7", "r8", "r9", "r10", "r11", "r12",                          \
+  "r14", "r15", "r16", "r17", "r18", "r19", "r20", "r21",                     \
+  "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29",                     \
+  "lr", "ctr", "xer",                                                         \
+  "cr0", "cr1", "cr2", "cr3", "cr4", "cr5", "cr6", "cr7",                     \
+  FRINGE_PPC64LE_FLOATS                                                       \
+  FRINGE_PPC64LE_VECTORS                                                      \
+  "memory"
+
+// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
+// the DW_OP_breg of `base`. An offset is a signed LEB128 number, in two bytes.
+//   0x0f DW_CFA_def_cfa_expression, length 4: breg, offset of sp, 0x06 DW_OP_deref
+//   0x10 DW_CFA_expression, register, length 3: breg, offset
+//        registers: 0x41 lr (the return address), 0x02 r2, 0x1f r31, 0x1e r30
+#if defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#define FRINGE_PPC64LE_LEB(half, word)                                        \
+  "((%c[" half "] + %c[" word "]) & 0x7f) | 0x80, (%c[" half "] + %c[" word "]) >> 7"
+#define FRINGE_PPC64LE_WINDOW(half)                                           \
+  ".cfi_remember_state\n\t"                                                   \
+  ".cfi_escape 0x0f, 4, %c[breg], " FRINGE_PPC64LE_LEB(half, "sp") ", 0x06\n\t"\
+  ".cfi_escape 0x10, 0x41, 3, %c[breg], " FRINGE_PPC64LE_LEB(half, "pc") "\n\t"\
+  ".cfi_escape 0x10, 0x02, 3, %c[breg], " FRINGE_PPC64LE_LEB(half, "r2") "\n\t"\
+  ".cfi_escape 0x10, 0x1f, 3, %c[breg], " FRINGE_PPC64LE_LEB(half, "r31") "\n\t"\
+  ".cfi_escape 0x10, 0x1e, 3, %c[breg], " FRINGE_PPC64LE_LEB(half, "r30") "\n\t"
+#define FRINGE_PPC64LE_WINDOW_END                                             \
+  ".cfi_restore_state\n\t"
+#else
+#define FRINGE_PPC64LE_WINDOW(half)
+#define FRINGE_PPC64LE_WINDOW_END
+#endif
+
+// Continues the side whose words are at `next` in the record at `base`.
+#define FRINGE_PPC64LE_CONTINUE                                               \
+  "ld 11, %c[next] + %c[pc](%[base])\n\t"                                     \
+  "ld 30, %c[next] + %c[r30](%[base])\n\t"                                    \
+  "ld 31, %c[next] + %c[r31](%[base])\n\t"                                    \
+  "mtctr 11\n\t"                                                              \
+  "ld 2, %c[next] + %c[r2](%[base])\n\t"                                      \
+  "ld 1, %c[next] + %c[sp](%[base])\n\t"                                      \
+  "bctr\n\t"                                                                  \
+  FRINGE_PPC64LE_WINDOW_END
+
+// What walkers of the back chain find in the resumer's half.
+#define FRINGE_PPC64LE_COPY_BACK_CHAIN                                        \
+  "ld 12, 0(1)\n\t"                                                           \
+  "std 12, %c[left] + %c[back_chain](%[base])\n\t"
+
+// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
+// On arrival, at label 0, the registers are those of the other side's statement: r3 is the word, r4
+// the record or null, r1, r2, r31 and r30 are as that side saved them, and all others are unknown.
+#define FRINGE_PPC64LE_SWITCH                                                 \
+  "bcl 20, 31, 1f\n"                                                          \
+  "1:\n\t"                                                                    \
+  "mflr 11\n\t"                                                               \
+  "addi 11, 11, 0f - 1b\n\t"                                                  \
+  "std 1, %c[left] + %c[sp](%[base])\n\t"                                     \
+  "std 11, %c[left] + %c[pc](%[base])\n\t"                                    \
+  "std 2, %c[left] + %c[r2](%[base])\n\t"                                     \
+  "std 31, %c[left] + %c[r31](%[base])\n\t"                                   \
+  "std 30, %c[left] + %c[r30](%[base])\n\t"                                   \
+  FRINGE_PPC64LE_WINDOW("left")                                               \
+  FRINGE_PPC64LE_CONTINUE                                                     \
+  "nop  # unwinders look up the address before the resume address\n"          \
+  "0:\n\t"
+
+#define FRINGE_PPC64LE_OFFSETS                                                \
+  [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
+  [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
+  [r2] "i"(offsetof(SavedRegisters, r2)),                                     \
+  [r31] "i"(offsetof(SavedRegisters, r31)),                                   \
+  [r30] "i"(offsetof(SavedRegisters, r30))
+#define FRINGE_PPC64LE_TO_GENERATOR                                           \
+  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
+  [next] "i"(offsetof(LinkRecord, generator)),                                \
+  [back_chain] "i"(offsetof(SavedRegisters, back_chain)),                     \
+  FRINGE_PPC64LE_OFFSETS
+#define FRINGE_PPC64LE_TO_RESUMER                                             \
+  [left] "i"(offsetof(LinkRecord, generator)),                                \
+  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
+  FRINGE_PPC64LE_OFFSETS
+// clang-format on
+
+// The DWARF operations that push a register plus an offset.
+enum : unsigned { kDwOpBregR4 = 0x74, kDwOpBregR5 = 0x75 };
+
+// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
+//
+// Requires: the generator is suspended.
+[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+  register uintptr_t r3 asm("r3") = word;
+  register LinkRecord* r4 asm("r4") = record;
+  asm volatile(FRINGE_PPC64LE_COPY_BACK_CHAIN FRINGE_PPC64LE_SWITCH
+               : "+r"(r3), [base] "+b"(r4)
+               : [breg] "i"(kDwOpBregR4), FRINGE_PPC64LE_TO_GENERATOR
+               : "r5", FRINGE_PPC64LE_CLOBBERS);
+  const Message message = {r3, r4};
+  record->resumer.sp = nullptr;
+  return message;
+}
+
+// The same to say the end: the generator's `Suspend` returns a message without a record.
+[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
+  register uintptr_t r3 asm("r3") = 0;
+  register LinkRecord* r4 asm("r4") = nullptr;
+  register LinkRecord* r5 asm("r5") = record;
+  asm volatile(FRINGE_PPC64LE_COPY_BACK_CHAIN FRINGE_PPC64LE_SWITCH
+               : "+r"(r3), "+r"(r4), [base] "+b"(r5)
+               : [breg] "i"(kDwOpBregR5), FRINGE_PPC64LE_TO_GENERATOR
+               : FRINGE_PPC64LE_CLOBBERS);
+  const Message message = {r3, r4};
+  record->resumer.sp = nullptr;
+  return message;
+}
+
+// Goes back to whoever resumed the generator of `record`, and hands him `word`.
+//
+// Requires: the calling function runs on the stack of `record`.
+// Returns: what the next `Resume` or `Cancel` brings.
+[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
+  register uintptr_t r3 asm("r3") = word;
+  register LinkRecord* r4 asm("r4") = record;
+  asm volatile(FRINGE_PPC64LE_SWITCH
+               : "+r"(r3), [base] "+b"(r4)
+               : [breg] "i"(kDwOpBregR4), FRINGE_PPC64LE_TO_RESUMER
+               : "r5", FRINGE_PPC64LE_CLOBBERS);
+  return {r3, r4};
+}
+
+// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
+//
+// Requires: as `Suspend`; nobody resumes the generator again.
+[[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
+  register uintptr_t r3 asm("r3") = word;
+  register LinkRecord* r4 asm("r4") = nullptr;
+  register LinkRecord* r5 asm("r5") = record;
+  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
+  asm volatile(FRINGE_PPC64LE_WINDOW("next") FRINGE_PPC64LE_CONTINUE
+               :
+               : "r"(r3), "r"(r4), [base] "b"(r5), [breg] "i"(kDwOpBregR5),
+                 FRINGE_PPC64LE_TO_RESUMER
+               : "memory");
+  __builtin_unreachable();
+}
+
+}  // namespace fringe::arch
+
+#endif  // FRINGE_ARCH_PPC64LE_H_
