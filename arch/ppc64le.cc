@@ -8,8 +8,9 @@
 //
 // gdb gives up where frames run from a higher to a lower address, as they do when the generator's
 // stack lies above the resumer's, except in a function called `__morestack`, which is what GCC's
-// split stacks need. Hence the local symbol of that name. `.cfi_signal_frame` would serve gdb too,
-// but would show as `<signal handler called>` and hide the inlined frame of the resume.
+// split stacks need. Hence the local symbol of that name, the last one before that frame's address.
+// `.cfi_signal_frame` would serve gdb too, but would show as `<signal handler called>` and hide the
+// inlined frame of the resume.
 //
 // Backtraces go on from here, exceptions do not: one would leave the generator behind as if it ran
 // for ever. Those of a body with exceptions never come here; what a body without them lets through
@@ -21,8 +22,9 @@
 asm(R"(
   .pushsection .text
   .balign 4
-  .type __morestack, @function
-__morestack:
+  .globl fringe_ppc64le_start
+  .type fringe_ppc64le_start, @function
+fringe_ppc64le_start:
   .cfi_startproc
   .cfi_personality 0x1b, .Lfringe_ppc64le_personality
   .cfi_escape 0x0f, 3, 0x8f, 0x08, 0x06
@@ -30,10 +32,6 @@ __morestack:
   .cfi_escape 0x10, 0x02, 2, 0x8f, 0x18
   .cfi_escape 0x10, 0x1f, 2, 0x8f, 0x20
   .cfi_escape 0x10, 0x1e, 2, 0x8f, 0x28
-  nop                           # gdb takes the name of an address from the last symbol there
-  .globl fringe_ppc64le_start
-  .type fringe_ppc64le_start, @function
-fringe_ppc64le_start:
   bcl 20, 31, 1f
 1:
   mflr 12
@@ -41,8 +39,11 @@ fringe_ppc64le_start:
   mtlr 12
   mr 12, 30
   mtctr 12
-  bctr                          # unwinders look up the address before a return address: this one
+  bctr
   .size fringe_ppc64le_start, . - fringe_ppc64le_start
+  .type __morestack, @function
+__morestack:
+  nop                           # unwinders look up the address before a return address
   .type fringe_ppc64le_trampoline, @function
 fringe_ppc64le_trampoline:
   trap                          # no Entry returns

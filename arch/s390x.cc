@@ -9,8 +9,9 @@
 //
 // gdb gives up where frames run from a higher to a lower address, as they do when the generator's
 // stack lies above the resumer's, except in a function called `__morestack`, which is what GCC's
-// split stacks need. Hence the local symbol of that name. `.cfi_signal_frame` would serve gdb too,
-// but would show as `<signal handler called>` and hide the inlined frame of the resume.
+// split stacks need. Hence the local symbol of that name, the last one before that frame's address.
+// `.cfi_signal_frame` would serve gdb too, but would show as `<signal handler called>` and hide the
+// inlined frame of the resume.
 //
 // Backtraces go on from here, exceptions do not: one would leave the generator behind as if it ran
 // for ever. Those of a body with exceptions never come here; what a body without them lets through
@@ -22,8 +23,9 @@
 asm(R"(
   .pushsection .text
   .balign 8
-  .type __morestack, @function
-__morestack:
+  .globl fringe_s390x_start
+  .type fringe_s390x_start, @function
+fringe_s390x_start:
   .cfi_startproc
   .cfi_personality 0x1b, .Lfringe_s390x_personality
   .cfi_escape 0x0f, 6, 0x7b, 0x20, 0x06, 0x23, 0xa0, 0x01
@@ -32,13 +34,12 @@ __morestack:
   .cfi_escape 0x10, 0x0d, 2, 0x7b, 0x10
   .cfi_escape 0x10, 0x0e, 2, 0x7b, 0x18
   .cfi_escape 0x10, 0x0f, 2, 0x7b, 0x20
-  nopr %r7                      # gdb takes the name of an address from the last symbol there
-  .globl fringe_s390x_start
-  .type fringe_s390x_start, @function
-fringe_s390x_start:
   larl %r14, fringe_s390x_trampoline
-  br %r12                       # unwinders look up the address before a return address: this one
+  br %r12
   .size fringe_s390x_start, . - fringe_s390x_start
+  .type __morestack, @function
+__morestack:
+  nopr %r7                      # unwinders look up the address before a return address
   .type fringe_s390x_trampoline, @function
 fringe_s390x_trampoline:
   .short 0                      # no instruction: no Entry returns
