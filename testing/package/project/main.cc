@@ -1,0 +1,3 @@
+int Run();
+
+int main() { return Run(); }

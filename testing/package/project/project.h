@@ -1,0 +1,16 @@
+// What the parts of this project have of one another.
+
+#ifndef PROJECT_PROJECT_H_
+#define PROJECT_PROJECT_H_
+
+#include "fringe/generator.h"
+
+// Gives 1 to `last`, on the default stack.
+fringe::Generator<int> CountTo(int last);
+
+// Uses each part of the package once, and prints what comes of it.
+//
+// Returns: the program's exit status.
+int Run();
+
+#endif  // PROJECT_PROJECT_H_
