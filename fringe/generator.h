@@ -37,6 +37,7 @@ class DefaultStack;  // freestanding builds have none
 
 namespace fringe {
 
+// Whether a generator may be resumed.
 enum class State {
   kRunnable,     // may be resumed
   kUnavailable,  // has returned, has thrown, is running, or was moved from
@@ -199,6 +200,7 @@ class Generator {
   // A generator that was moved from is unavailable.
   Generator(Generator&& other) noexcept
       : stack_(std::move(other.stack_)), yielder_(std::exchange(other.yielder_, nullptr)) {}
+  // Unwinds the body of the generator that is assigned to, as its destructor does.
   Generator& operator=(Generator&& other) noexcept {
     if (this != &other) {
       if (yielder_ != nullptr) Destroy();
@@ -239,6 +241,7 @@ class Generator {
     return ToResult(ResumeWith(0, yielder()));
   }
 
+  // Returns: whether it may be resumed.
   State state() const {
     return yielder_ != nullptr && yielder_->is_suspended() ? State::kRunnable : State::kUnavailable;
   }
@@ -267,17 +270,27 @@ class Generator {
   // Small trivial values are given by value instead.
   class iterator {
    public:
+    // As `std::input_iterator` asks.
     using iterator_concept = std::input_iterator_tag;
     using value_type = std::remove_cvref_t<Output>;
     using difference_type = std::ptrdiff_t;
     using reference = std::conditional_t<internal::kInRegister<Output>, Output, Output&&>;
 
+    // Returns: what the body suspended with last.
+    //
+    // Requires: not at the end.
     reference operator*() const { return internal::FromWord<reference>(message_.word); }
+    // Resumes the body.
+    //
+    // Requires: not at the end.
+    // Errors: as of `Resume`.
     iterator& operator++() {
       message_ = ResumeWith(0, yielder_);
       return *this;
     }
+    // Resumes the body.
     void operator++(int) { ++*this; }
+    // Whether the body has ended.
     friend bool operator==(const iterator& i, std::default_sentinel_t) {
       return i.message_.record == nullptr;
     }
@@ -296,6 +309,7 @@ class Generator {
     return iterator(yielder());
   }
 
+  // Returns: what an iterator is equal to when the body has ended.
   std::default_sentinel_t end() const requires(std::is_void_v<Input> && !std::is_void_v<Output>) {
     return {};
   }

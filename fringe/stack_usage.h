@@ -91,11 +91,13 @@ class MeasuredStack {
   MeasuredStack(StackT stack, std::string name, std::ostream& stream = internal::StandardError())
       : stack_(std::move(stack)), usage_(stack_), name_(std::move(name)), stream_(&stream) {}
 
+  // A stack that was moved from prints nothing: it may be assigned to and destroyed.
   MeasuredStack(MeasuredStack&& other) noexcept
       : stack_(std::move(other.stack_)),
         usage_(other.usage_),
         name_(std::move(other.name_)),
         stream_(std::exchange(other.stream_, nullptr)) {}
+  // Destroys the stack that is assigned to, which prints its line.
   MeasuredStack& operator=(MeasuredStack&& other) noexcept {
     MeasuredStack taken(std::move(other));
     std::swap(stack_, taken.stack_);
@@ -104,10 +106,12 @@ class MeasuredStack {
     std::swap(stream_, taken.stream_);
     return *this;
   }
+  // Prints the line.
   ~MeasuredStack() {
     if (stream_ != nullptr) internal::Report(*stream_, name_, usage_);
   }
 
+  // Its ends, as of every `Stack`.
   std::byte* base() const noexcept { return stack_.base(); }
   std::byte* limit() const noexcept { return stack_.limit(); }
 
@@ -121,6 +125,7 @@ class MeasuredStack {
   std::ostream* stream_;  // null after a move
 };
 
+// An overflow faults where that of `StackT` does.
 template <typename StackT>
 inline constexpr bool enable_guarded_stack<MeasuredStack<StackT>> = enable_guarded_stack<StackT>;
 

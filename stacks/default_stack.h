@@ -22,6 +22,7 @@
 
 namespace fringe {
 
+// The stack of a generator that names none: an `OsStack`, unless the build says otherwise.
 using DefaultStack = internal::DefaultStackChoice::Type;
 
 static_assert(Stack<DefaultStack>, "the default stack keeps the contract of stacks/stack.h.");

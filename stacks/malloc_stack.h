@@ -2,8 +2,8 @@
 //
 //   absl::StatusOr<fringe::MallocStack> stack = fringe::MallocStack::Create(16 << 10);
 //   if (!stack.ok()) return stack.status();
-//   auto gen = fringe::Generator<int, void, fringe::MallocStack>::Unguarded(*std::move(stack),
-//   body);
+//   auto gen = fringe::Generator<int, void, fringe::MallocStack>::Unguarded(
+//       *std::move(stack), body);
 
 #ifndef FRINGE_STACKS_MALLOC_STACK_H_
 #define FRINGE_STACKS_MALLOC_STACK_H_
@@ -35,6 +35,7 @@ class MallocStack {
   // Thread safety: any thread.
   static absl::StatusOr<MallocStack> Create(size_t size_bytes);
 
+  // A stack that was moved from owns nothing: it may be assigned to and destroyed.
   MallocStack(MallocStack&& other) noexcept
       : limit_(std::exchange(other.limit_, nullptr)), size_bytes_(other.size_bytes_) {}
   // Frees the block of the stack that is assigned to.
@@ -44,8 +45,10 @@ class MallocStack {
     std::swap(size_bytes_, taken.size_bytes_);
     return *this;
   }
+  // Frees the block.
   ~MallocStack();
 
+  // Its ends, as of every `Stack`.
   std::byte* base() const noexcept { return limit_ + size_bytes_; }
   std::byte* limit() const noexcept { return limit_; }
 

@@ -37,6 +37,7 @@ class OsStack {
   // Thread safety: any thread.
   static absl::StatusOr<OsStack> Create(size_t size_bytes);
 
+  // A stack that was moved from owns nothing: it may be assigned to and destroyed.
   OsStack(OsStack&& other) noexcept
       : limit_(std::exchange(other.limit_, nullptr)), size_bytes_(other.size_bytes_) {}
   // Unmaps the stack that is assigned to, as its destructor does.
@@ -51,6 +52,7 @@ class OsStack {
   // fatal.
   ~OsStack();
 
+  // Its ends, as of every `Stack`.
   std::byte* base() const noexcept { return limit_ + size_bytes_; }
   std::byte* limit() const noexcept { return limit_; }
 
@@ -61,6 +63,7 @@ class OsStack {
   size_t size_bytes_;  // from limit to base
 };
 
+// An overflow faults.
 template <>
 inline constexpr bool enable_guarded_stack<OsStack> = true;
 

@@ -57,6 +57,7 @@ struct alignas(64) StackSlot {
 // Owns a stack that goes back to its pool, which must outlive it.
 class PooledStack {
  public:
+  // A stack that was moved from owns nothing: it may be assigned to and destroyed.
   PooledStack(PooledStack&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
   // Gives the stack that is assigned to back, as its destructor does.
   PooledStack& operator=(PooledStack&& other) noexcept {
@@ -73,6 +74,8 @@ class PooledStack {
   //   deeper than the pool's `resident_bytes`, system calls.
   ~PooledStack();
 
+  // Its ends, as of every `Stack`.
+  //
   // Requires, of both: not moved from.
   std::byte* base() const noexcept { return slot_->base; }
   std::byte* limit() const noexcept { return slot_->limit; }
@@ -84,11 +87,14 @@ class PooledStack {
   internal::StackSlot* slot_;
 };
 
+// An overflow faults.
 template <>
 inline constexpr bool enable_guarded_stack<PooledStack> = true;
 
 static_assert(GuardedStack<PooledStack>);
 
+// Hands out guarded stacks, and keeps those that come back for the next.
+//
 // Thread safety: any thread, at any time, except for construction and destruction.
 //
 // After a `fork` with other threads running, the child may go on using the pool: stacks in the
@@ -97,6 +103,7 @@ static_assert(GuardedStack<PooledStack>);
 // destroyed, such as `Default`) unless it destroys their owners itself.
 class StackPool {
  public:
+  // What can be chosen of a pool when it is made.
   struct Options {
     // How many bytes of a stack can be used, at least; the guard is extra. Rounded up to whole
     // pages. 64 KiB hold what ordinary C++ does, exceptions and stdio included; only what is

@@ -32,6 +32,7 @@ class SpanStack {
     return SpanStack(memory.data() + before_limit, memory.data() + memory.size() - after_base);
   }
 
+  // Its ends, as of every `Stack`.
   std::byte* base() const noexcept { return base_; }
   std::byte* limit() const noexcept { return limit_; }
 

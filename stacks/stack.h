@@ -4,9 +4,11 @@
 //
 //   class MyStack {
 //    public:
-//     MyStack(MyStack&&);                       // and assignment: a stack is movable
+//     MyStack(MyStack&&);                       // a stack is movable
+//     MyStack& operator=(MyStack&&);
 //     std::byte* base() const noexcept;         // one past the highest usable byte
 //     std::byte* limit() const noexcept;        // the lowest usable byte
+//     ...
 //   };
 //
 // Whoever writes one promises that
@@ -26,8 +28,9 @@
 namespace fringe {
 
 // The alignment of `base()`, in bytes: what the ABI asks of a stack pointer.
-using arch::kStackAlignment;
+inline constexpr size_t kStackAlignment = arch::kStackAlignment;
 
+// What a compiler can check of the contract in stacks/stack.h.
 template <typename S>
 concept Stack = std::movable<S> && requires(const S& stack) {
   { stack.base() }
@@ -45,6 +48,7 @@ concept Stack = std::movable<S> && requires(const S& stack) {
 template <typename S>
 inline constexpr bool enable_guarded_stack = false;
 
+// A stack whose overflow is certain to fault.
 template <typename S>
 concept GuardedStack = Stack<S> && enable_guarded_stack<S>;
 
