@@ -1,6 +1,9 @@
-// What the Markdown pages show of C++ is code that works: each of their snippets stands in this
-// file or in another source, line by line, and runs here. The first test compares.
+// What the Markdown pages and the comments of the headers show of C++ is code that works: each of
+// their snippets stands in this file or in another source, and runs. The first tests compare.
 
+#include <sys/mman.h>
+
+#include <cctype>
 #include <cstddef>
 #include <cstdlib>
 #include <fstream>
@@ -10,14 +13,34 @@
 #include <ranges>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "examples/run_program.h"
 #include "fringe/generator.h"
+#include "fringe/on_stack.h"
 #include "fringe/stack_usage.h"
 #include "gtest/gtest.h"
+#include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
 #include "stacks/pooled_stack.h"
+#include "stacks/span_stack.h"
+#include "stacks/stack.h"
+
+// The stack of stacks/stack.h. Its memory is the same for all of them.
+class MyStack {
+ public:
+  MyStack(MyStack&&);
+  MyStack& operator=(MyStack&&);
+  std::byte* base() const noexcept;
+  std::byte* limit() const noexcept;
+  MyStack();
+};
+
+template <>
+inline constexpr bool fringe::enable_guarded_stack<MyStack> = true;
 
 namespace {
 
@@ -88,6 +111,64 @@ TEST(SnippetsTest, EachStandsInASource) {
     }
   }
   EXPECT_GT(count, 0u);
+}
+
+// Returns: `code` without comments and blanks, which are as the line's length wants them.
+std::string Condensed(const std::string& code) {
+  std::istringstream stream(code);
+  std::string result;
+  for (std::string line; std::getline(stream, line);) {
+    for (const char c : line.substr(0, line.find("//"))) {
+      if (std::isspace(static_cast<unsigned char>(c)) == 0) result += c;
+    }
+  }
+  return result;
+}
+
+// Returns: the examples in the comments of a header, in order, each cut where it leaves something
+// out ("..."). An example is what is indented after an empty line, but for lists.
+std::vector<std::vector<std::string>> Examples(const std::string& header) {
+  std::vector<std::vector<std::string>> examples;
+  std::istringstream stream(header);
+  bool in_example = false;
+  bool after_empty = false;
+  for (std::string line; std::getline(stream, line);) {
+    line.erase(0, line.find_first_not_of(' '));
+    const bool indented = line.starts_with("//   ");
+    if (indented && after_empty && !line.starts_with("//   *")) {
+      in_example = true;
+      examples.push_back({""});
+    } else if (!indented && line != "//") {
+      in_example = false;
+    }
+    if (in_example && indented && line.ends_with(" ...")) {
+      examples.back().emplace_back();
+    } else if (in_example && indented) {
+      examples.back().back() += line.substr(2) + "\n";
+    }
+    after_empty = line == "//";
+  }
+  return examples;
+}
+
+TEST(SnippetsTest, EachExampleOfAHeaderStandsInASource) {
+  std::string sources;
+  for (const std::string& path : Files("SOURCES")) sources += Condensed(Contents(path));
+  size_t count = 0;
+  for (const std::string& path : Files("HEADERS")) {
+    const std::string header = Contents(path);
+    if (header.find("Not for users") != std::string::npos) continue;
+    for (const std::vector<std::string>& parts : Examples(header)) {
+      ++count;
+      size_t from = 0;
+      for (const std::string& part : parts) {
+        from = sources.find(Condensed(part), from);
+        ASSERT_NE(from, std::string::npos) << path << " shows what no source holds:\n" << part;
+      }
+    }
+  }
+  // Those of every header that a user includes.
+  EXPECT_GE(count, 10u);
 }
 
 // The README's first program is the quickstart, to the letter, and prints what the README says.
@@ -201,6 +282,119 @@ TEST(DebuggingTest, MeasuredStack) {
   const std::string line = testing::internal::GetCapturedStderr();
   EXPECT_EQ(line.find("walk: used "), 0u) << line;
   EXPECT_TRUE(line.ends_with(" bytes\n")) << line;
+}
+
+// What the examples of the headers are about: a body that suspends once.
+constexpr auto body = [](auto& yielder) { yielder.Suspend(1); };
+
+// Returns: what a generator gives in all.
+template <typename Gen>
+int Sum(Gen& gen) {
+  int sum = 0;
+  while (const std::optional<int> i = gen.Resume()) sum += *i;
+  return sum;
+}
+
+int DeeplyRecursive(int input) { return input == 0 ? 0 : 1 + DeeplyRecursive(input - 1); }
+
+TEST(HeadersTest, OnStack) {
+  const int input = 1000;
+  absl::StatusOr<fringe::OsStack> stack = fringe::OsStack::Create(8 << 20);
+  int depth = fringe::OnStack(*stack, [&] { return DeeplyRecursive(input); });
+  EXPECT_EQ(depth, 1000);
+}
+
+TEST_F(OutputTest, StackUsage) {
+  fringe::OsStack stack = *fringe::OsStack::Create(64 << 10);
+  fringe::StackUsage usage(stack);
+  auto gen = fringe::MakeGenerator<int>(std::move(stack), body);
+  EXPECT_EQ(Sum(gen), 1);
+  std::cout << usage.used_bytes() << " of " << usage.size_bytes() << " bytes\n";
+  EXPECT_TRUE(std::isdigit(static_cast<unsigned char>(printed()[0])) != 0) << printed();
+  EXPECT_TRUE(printed().ends_with(" bytes\n")) << printed();
+}
+
+TEST(HeadersTest, MeasuredStack) {
+  testing::internal::CaptureStderr();
+  {
+    auto gen = fringe::MakeGenerator<int>(
+        fringe::MeasuredStack(*fringe::OsStack::Create(64 << 10), "walk"), body);
+    EXPECT_EQ(Sum(gen), 1);
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("walk: used "), 0u);
+}
+
+absl::Status OnAnOsStack(int* sum) {
+  absl::StatusOr<fringe::OsStack> stack = fringe::OsStack::Create(64 << 10);
+  if (!stack.ok()) return stack.status();
+  auto gen = fringe::MakeGenerator<int>(*std::move(stack), body);
+  *sum = Sum(gen);
+  return absl::OkStatus();
+}
+
+absl::Status OnAMallocStack(int* sum) {
+  absl::StatusOr<fringe::MallocStack> stack = fringe::MallocStack::Create(16 << 10);
+  if (!stack.ok()) return stack.status();
+  auto gen = fringe::Generator<int, void, fringe::MallocStack>::Unguarded(*std::move(stack), body);
+  *sum = Sum(gen);
+  return absl::OkStatus();
+}
+
+absl::Status OnAPooledStack(int* sum) {
+  fringe::StackPool pool({.stack_bytes = 32 << 10});
+  absl::StatusOr<fringe::PooledStack> stack = pool.Acquire();
+  if (!stack.ok()) return stack.status();
+  {
+    auto gen = fringe::MakeGenerator<int>(*std::move(stack), body);
+    *sum = Sum(gen);
+  }
+  std::cout << pool.Stats();
+  return absl::OkStatus();
+}
+
+TEST_F(OutputTest, StacksThatAreCreated) {
+  for (absl::Status (*const run)(int*) : {&OnAnOsStack, &OnAMallocStack, &OnAPooledStack}) {
+    int sum = 0;
+    EXPECT_TRUE(run(&sum).ok());
+    EXPECT_EQ(sum, 1);
+  }
+  EXPECT_NE(printed().find("cached    1 stacks\n"), std::string::npos) << printed();
+}
+
+TEST(HeadersTest, SpanStack) {
+  alignas(fringe::kStackAlignment) static std::byte memory[4096];
+  auto gen = fringe::Generator<int, void, fringe::SpanStack>::Unguarded(
+      *fringe::SpanStack::Create(memory), [](auto& yielder) { yielder.Suspend(1); });
+  EXPECT_EQ(Sum(gen), 1);
+}
+
+// Where `MyStack` lies, and the guard below it.
+constexpr size_t kMyBytes = size_t{64} << 10;
+std::byte* MyMemory() {
+  static std::byte* const memory = [] {
+    void* const mapping =
+        mmap(nullptr, 2 * kMyBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT_NE(mapping, MAP_FAILED);
+    EXPECT_EQ(mprotect(mapping, kMyBytes, PROT_NONE), 0);
+    return static_cast<std::byte*>(mapping) + kMyBytes;
+  }();
+  return memory;
+}
+
+}  // namespace
+
+MyStack::MyStack() = default;
+MyStack::MyStack(MyStack&&) = default;
+MyStack& MyStack::operator=(MyStack&&) = default;
+std::byte* MyStack::base() const noexcept { return MyMemory() + kMyBytes; }
+std::byte* MyStack::limit() const noexcept { return MyMemory(); }
+
+namespace {
+
+TEST(HeadersTest, StackOfOnesOwn) {
+  static_assert(fringe::GuardedStack<MyStack>);
+  auto gen = fringe::MakeGenerator<int>(MyStack(), body);
+  EXPECT_EQ(Sum(gen), 1);
 }
 
 }  // namespace
