@@ -9,6 +9,13 @@
 
 #include "fringe/generator.h"
 #include "fringe/on_stack.h"
+#include "fringe/stack_usage.h"
+#include "fringe/stacks/default_stack.h"
+#include "fringe/stacks/malloc_stack.h"
+#include "fringe/stacks/os_stack.h"
+#include "fringe/stacks/pooled_stack.h"
+#include "fringe/stacks/span_stack.h"
+#include "fringe/stacks/stack.h"
 #include "stacks/default_stack.h"
 #include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
@@ -45,6 +52,10 @@ int main() {
   static std::byte memory[1 << 14];
   auto stack = *fringe::SpanStack::Create(memory);
   auto os_stack = *fringe::OsStack::Create(1 << 16);
+  const fringe::StackUsage usage(stack);
+  fringe::MakeGenerator<int>(fringe::MeasuredStack(*fringe::OsStack::Create(1 << 16), "measured"),
+                             [](auto& yielder) { yielder.Suspend(1); });
   std::cout << fringe::OnStack(stack, [] { return 3; })
-            << fringe::OnStack(os_stack, [] { return 4; }) << "\n";
+            << fringe::OnStack(os_stack, [] { return 4; }) << usage.used_bytes()
+            << fringe::ResidentStackBytes(os_stack).has_value() << "\n";
 }

@@ -1,0 +1,3 @@
+#include "stacks/stack.h"
+
+int StackAlignment() { return fringe::kStackAlignment; }
