@@ -1,7 +1,7 @@
 """The warnings that fringe's own code is compiled with: `copts = FRINGE_COPTS` in each target."""
 
 # Each is known to GCC and to Clang.
-_WARNINGS = [
+FRINGE_WARNINGS = [
     "-Wall",
     "-Wextra",
     "-Wcast-align",
@@ -22,7 +22,7 @@ _WARNINGS = [
     "-Wvla",
 ]
 
-FRINGE_COPTS = _WARNINGS + select({
+FRINGE_COPTS = FRINGE_WARNINGS + select({
     # Not for users: a later compiler's new warning must not end their build.
     "//flags:warnings_are_errors_enabled": ["-Werror"],
     "//conditions:default": [],

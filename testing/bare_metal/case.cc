@@ -1,0 +1,11 @@
+// Calls the function that the build names in FRINGE_TESTING_CASE, which is in another source.
+
+#include "testing/bare_metal/machine.h"
+
+namespace fringe::testing {
+
+void FRINGE_TESTING_CASE();
+
+}  // namespace fringe::testing
+
+void fringe_testing_main() { fringe::testing::FRINGE_TESTING_CASE(); }

@@ -1,0 +1,81 @@
+// What every image needs below C++: the functions that compilers call unasked, the constructors of
+// static objects, and what ends an image.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "arch/fatal.h"
+#include "testing/bare_metal/machine.h"
+
+extern "C" {
+
+// A compiler knows these by name, and would make each of the loops a call of the function itself.
+// The asm statement is something that it cannot do by a call.
+
+void* memcpy(void* to, const void* from, size_t bytes) {
+  auto* out = static_cast<unsigned char*>(to);
+  const auto* in = static_cast<const unsigned char*>(from);
+  for (; bytes != 0; --bytes) {
+    *out++ = *in++;
+    asm volatile("" : : : "memory");
+  }
+  return to;
+}
+
+void* memset(void* to, int value, size_t bytes) {
+  auto* out = static_cast<unsigned char*>(to);
+  for (; bytes != 0; --bytes) {
+    *out++ = static_cast<unsigned char>(value);
+    asm volatile("" : : : "memory");
+  }
+  return to;
+}
+
+// The linker script says where the constructors of static objects are listed.
+using Constructor = void (*)();
+extern const Constructor fringe_testing_constructors[];
+extern const Constructor fringe_testing_constructors_end[];
+
+// What the code at a machine's reset calls, once there is a stack.
+[[noreturn]] void fringe_testing_run();
+}
+
+namespace fringe::testing {
+
+constinit volatile Interruption fringe_testing_interruption = {};
+
+// What a generator's misuse calls.
+extern "C" void fringe_fatal(const char* sentence) {
+  Write("fringe: ");
+  Write(sentence);
+  Write("\n");
+  End(kFatal);
+}
+
+void WriteNumber(uintptr_t number) {
+  char digits[24];
+  char* digit = digits + sizeof digits;
+  *--digit = '\0';
+  do {
+    *--digit = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number != 0);
+  Write(digit);
+}
+
+}  // namespace fringe::testing
+
+void fringe_testing_on_unexpected() {
+  fringe::testing::Write("an exception of the CPU that nobody expects\n");
+  fringe::testing::End(fringe::testing::kUnexpected);
+}
+
+void fringe_testing_run() {
+  for (const Constructor* constructor = fringe_testing_constructors;
+       constructor != fringe_testing_constructors_end; ++constructor) {
+    (*constructor)();
+  }
+  fringe_testing_main();
+  fringe::testing::Write("fringe_testing_main has returned\n");
+  fringe::testing::End(fringe::testing::kWrong);
+}
