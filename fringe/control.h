@@ -10,6 +10,7 @@
 
 #include "../arch/arch.h"
 #include "../arch/fatal.h"
+#include "../arch/shadow_stack.h"
 #include "config.h"
 #include "exception_state.h"
 #include "watch.h"
@@ -81,7 +82,16 @@ class alignas(arch::LinkRecord) Control {
   ~Control() {}
 
   // Lets the first `Resume` call `entry` on the stack below `sp`.
-  void Start(std::byte* sp, arch::Entry entry) { arch::Init(&record_, sp, entry); }
+  //
+  // Errors: fatal where the CPU keeps a shadow stack.
+  void Start(std::byte* sp, arch::Entry entry) {
+    if (arch::ShadowStackIsOn()) [[unlikely]] {
+      fringe_fatal(
+          "generators do not run beside a shadow stack of the CPU, which a switch does not change: "
+          "run the program without one.");
+    }
+    arch::Init(&record_, sp, entry);
+  }
 
   static Control* Of(arch::LinkRecord* record) {
     static_assert(offsetof(Control, record_) == 0);

@@ -1,0 +1,140 @@
+// No CPU that has a shadow stack is needed to see what happens on one: in a child process, the
+// instruction that asks for it is overwritten by one that gives the other answer.
+
+#include "arch/shadow_stack.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "fringe/generator.h"
+#include "fringe/on_stack.h"
+#include "gtest/gtest.h"
+#include "stacks/os_stack.h"
+
+// Where the program's code begins and ends; the linker defines both.
+extern "C" {
+extern char __executable_start;
+extern char etext;
+}
+
+namespace fringe {
+namespace {
+
+#if defined(__x86_64__)
+
+// rdsspq of any register: f3, 48 or 49, 0f 1e, c8 to cf.
+constexpr size_t kBytes = 5;
+constexpr size_t kStep = 1;
+
+bool Asks(const unsigned char* code) {
+  return code[0] == 0xf3 && (code[1] & 0xfe) == 0x48 && code[2] == 0x0f && code[3] == 0x1e &&
+         (code[4] & 0xf8) == 0xc8;
+}
+
+// incq of that register, and a nop of two bytes.
+void Overwrite(unsigned char* code) {
+  const unsigned char answer[] = {code[1], 0xff, static_cast<unsigned char>(0xc0 | (code[4] & 7)),
+                                  0x66, 0x90};
+  static_assert(sizeof answer == kBytes);
+  std::memcpy(code, answer, kBytes);
+}
+
+#elif defined(__aarch64__)
+
+constexpr size_t kBytes = 4;
+constexpr size_t kStep = 4;
+
+bool Asks(const unsigned char* code) {
+  constexpr uint32_t kChkfeat = 0xd503251f;
+  return std::memcmp(code, &kChkfeat, kBytes) == 0;
+}
+
+// mov x16, 0
+void Overwrite(unsigned char* code) {
+  constexpr uint32_t kMove = 0xd2800010;
+  std::memcpy(code, &kMove, kBytes);
+}
+
+#else
+
+constexpr size_t kBytes = 1;
+constexpr size_t kStep = 1;
+
+bool Asks(const unsigned char*) { return false; }
+void Overwrite(unsigned char*) {}
+
+#endif
+
+// Makes every question for a shadow stack find one.
+//
+// Returns: how many there are.
+int PretendThereIsOne() {
+  const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(&__executable_start) & ~(page_bytes - 1);
+  const uintptr_t end = reinterpret_cast<uintptr_t>(&etext);
+  if (mprotect(reinterpret_cast<void*>(begin), end - begin, PROT_READ | PROT_WRITE | PROT_EXEC) !=
+      0) {
+    return 0;
+  }
+  int count = 0;
+  for (uintptr_t place = begin; place + kBytes <= end; place += kStep) {
+    auto* const code = reinterpret_cast<unsigned char*>(place);
+    if (!Asks(code)) continue;
+    Overwrite(code);
+    ++count;
+  }
+  __builtin___clear_cache(reinterpret_cast<char*>(begin), reinterpret_cast<char*>(end));
+  return count;
+}
+
+constexpr const char* kSentence =
+    "fringe: generators do not run beside a shadow stack of the CPU, which a switch does not "
+    "change: "
+    "run the program without one\\.";
+
+class ShadowStackDeathTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#if !defined(__x86_64__) && !defined(__aarch64__)
+    GTEST_SKIP() << "this CPU cannot be asked for a shadow stack";
+#endif
+  }
+};
+
+void MakeAGenerator(OsStack stack) {
+  const auto generator = MakeGenerator<int>(std::move(stack), [](auto&) {});
+  EXPECT_EQ(generator.state(), State::kRunnable);
+}
+
+TEST_F(ShadowStackDeathTest, FirstGeneratorIsFatal) {
+  OsStack stack = *OsStack::Create(64 << 10);
+  EXPECT_DEATH(
+      {
+        if (PretendThereIsOne() == 0) std::abort();
+        MakeAGenerator(std::move(stack));
+      },
+      kSentence);
+}
+
+TEST_F(ShadowStackDeathTest, CallOnAnotherStackIsFatal) {
+  const OsStack stack = *OsStack::Create(64 << 10);
+  EXPECT_DEATH(
+      {
+        if (PretendThereIsOne() == 0) std::abort();
+        OnStack(stack, [] {});
+      },
+      kSentence);
+}
+
+TEST_F(ShadowStackDeathTest, WithoutOneThereIsNoError) {
+  ASSERT_FALSE(arch::ShadowStackIsOn());
+  MakeAGenerator(*OsStack::Create(64 << 10));
+}
+
+}  // namespace
+}  // namespace fringe
