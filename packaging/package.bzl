@@ -160,6 +160,9 @@ fringe_package = rule(
             cfg = "exec",
             executable = True,
         ),
+        # Its actions run on the platform of the whole rule: Bazel 4 has no way to say, action by
+        # action, that the tool is of no toolchain.
+        "_use_auto_exec_groups": attr.bool(default = False),
     },
     doc = "A folder with fringe-VERSION.tar.gz: what those install who do not use Bazel.",
     fragments = ["cpp"],

@@ -148,6 +148,11 @@ TEST_F(PackageTest, CMakeTellsWhichVersionsAreCompatible) {
     EXPECT_EQ(ask({"VERSION=" + other}), "") << other;
   }
 
+  // Before 1.0 a program of the minor before may not compile with this one.
+  if (major == 0 && minor > 0) {
+    EXPECT_EQ(ask({"VERSION=0." + std::to_string(minor - 1)}), "");
+  }
+
   const auto range = [&](const std::string& maximum, const std::string& whether) {
     return ask({"VERSION_RANGE=0.0.1..." + maximum, "VERSION_RANGE_MAX=" + whether,
                 "VERSION_MIN=0.0.1", "VERSION_MAX=" + maximum});
