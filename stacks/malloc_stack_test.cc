@@ -66,7 +66,12 @@ TEST(MallocStackTest, SizeThatDoesNotFitIsInvalid) {
 }
 
 TEST(MallocStackTest, SizeThatTheHeapDoesNotHaveIsExhausted) {
-  for (const size_t size_bytes : {size_t{1} << 62, size_t{1} << 47}) {
+#if UINTPTR_MAX > UINT32_MAX
+  constexpr size_t kSizes[] = {size_t{1} << 62, size_t{1} << 47};
+#else
+  constexpr size_t kSizes[] = {size_t{3} << 30, size_t{15} << 28};
+#endif
+  for (const size_t size_bytes : kSizes) {
     const absl::Status status = MallocStack::Create(size_bytes).status();
     ASSERT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << size_bytes;
     const std::string message(status.message());

@@ -24,6 +24,8 @@
 #include "testing/registers_s390x.h"
 #else
 #error "Tests that look at registers do not know those of this CPU: testing/opaque.h says which."
+#elif defined(__i386__)
+#include "testing/registers_x86.h"
 #endif
 
 namespace fringe::testing {
@@ -34,9 +36,22 @@ using Vector512 [[gnu::vector_size(64)]] = uint64_t;
 
 // Makes `value` one that the compiler does not know and cannot compute again, in a register of the
 // class that its type uses; in memory where this target has no such register.
+// An integer that takes two registers.
+#if defined(__SIZEOF_INT128__)
+__extension__ using WideInteger = unsigned __int128;
+#else
+using WideInteger = uint64_t;
+#endif
+
 template <typename T>
 [[gnu::always_inline]] inline void Hide(T& value) {
-  if constexpr (std::is_same_v<T, long double>) {
+  if constexpr (std::is_same_v<T, WideInteger>) {
+    constexpr unsigned kHalfBits = 4 * sizeof(T);
+    auto low = static_cast<uintptr_t>(value);
+    auto high = static_cast<uintptr_t>(value >> kHalfBits);
+    asm volatile("" : "+r"(low), "+r"(high));
+    value = (static_cast<T>(high) << kHalfBits) + low;
+  } else if constexpr (std::is_same_v<T, long double>) {
     asm volatile("" : "+" FRINGE_REGISTER_LONG_DOUBLE(value));
   } else if constexpr (std::is_floating_point_v<T>) {
     asm volatile("" : "+" FRINGE_REGISTER_FLOAT(value));

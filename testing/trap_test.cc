@@ -26,8 +26,6 @@ namespace {
 
 constexpr size_t kStackBytes = 256 << 10;
 
-__extension__ using Uint128 = unsigned __int128;
-
 // --- The sides of a switch
 // -------------------------------------------------------------------------
 
@@ -118,8 +116,8 @@ struct Live {
 
   static constexpr auto kNameAndCount = [] {
     if constexpr (std::is_same_v<T, uint32_t>) return std::pair("Uint32", 33);
+    if constexpr (std::is_same_v<T, WideInteger>) return std::pair("WideInteger", 17);
     if constexpr (std::is_same_v<T, uint64_t>) return std::pair("Uint64", 33);
-    if constexpr (std::is_same_v<T, Uint128>) return std::pair("Uint128", 17);
     if constexpr (std::is_same_v<T, float>) return std::pair("Float", 33);
     if constexpr (std::is_same_v<T, double>) return std::pair("Double", 33);
     if constexpr (std::is_same_v<T, long double>) return std::pair("LongDouble", kLiveLongDoubles);
@@ -131,10 +129,10 @@ struct Live {
   static constexpr size_t kCount = kNameAndCount.second;
 
   [[gnu::always_inline]] static void Make(T& value, size_t i) {
-    if constexpr (std::is_arithmetic_v<T>) {
+    if constexpr (std::is_same_v<T, WideInteger>) {
+      value = (static_cast<T>(i + 1) << 4 * sizeof(T)) + i + 2;
+    } else if constexpr (std::is_arithmetic_v<T>) {
       value = static_cast<T>(i + 1);
-    } else if constexpr (sizeof(T) == 16 && !std::is_same_v<T, Vector128>) {
-      value = (static_cast<T>(i + 1) << 64) + i + 2;
     } else {
       for (size_t j = 0; j < sizeof(T) / sizeof(uint64_t); ++j) value[j] = i * 16 + j + 1;
     }
@@ -142,28 +140,13 @@ struct Live {
 
   template <size_t... kIndices>
   [[gnu::always_inline]] static void HideAll(T* values, std::index_sequence<kIndices...>) {
-    if constexpr (std::is_same_v<T, Uint128>) {
-      (HideHalves(values[kIndices]), ...);
-    } else {
-      (Hide(values[kIndices]), ...);
-    }
-  }
-
-  // In two registers.
-  [[gnu::always_inline]] static void HideHalves(T& value) {
-    if constexpr (std::is_same_v<T, Uint128>) {
-      auto low = static_cast<uint64_t>(value);
-      auto high = static_cast<uint64_t>(value >> 64);
-      Hide(low);
-      Hide(high);
-      value = (static_cast<T>(high) << 64) + low;
-    }
+    (Hide(values[kIndices]), ...);
   }
 
   [[gnu::always_inline]] static bool Differs(const T& value, size_t i) {
     T expected;
     Make(expected, i);
-    if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, Uint128>) {
+    if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, WideInteger>) {
       return value != expected;
     } else {
       return std::memcmp(&value, &expected, sizeof value) != 0;
@@ -274,16 +257,21 @@ using Traps = ::testing::Types<
 #if defined(__ARM_FEATURE_SVE)
     LiveScalable,
 #endif
-    RedZone, BasePointer, Live<uint32_t>, Live<uint64_t>, Live<Uint128>, Live<float>, Live<double>,
+#if UINTPTR_MAX > UINT32_MAX
+    Live<uint64_t>,
+#endif
+    RedZone, BasePointer, Live<uint32_t>, Live<WideInteger>, Live<float>, Live<double>,
     Live<long double>, Live<Vector128>, LiveMixture>;
 
 TEST(TrapTargetTest, HasEveryRegister) {
-#if defined(__x86_64__) && !defined(__AVX512F__)
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(__AVX512F__)
   GTEST_SKIP() << "no AVX-512: vectors of more than "
 #if defined(__AVX__)
                << 256
-#else
+#elif defined(__SSE2__)
                << 128
+#else
+               << 64
 #endif
                << " bits and masks are tested under --config=native";
 #elif defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)

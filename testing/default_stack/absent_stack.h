@@ -13,9 +13,9 @@ namespace own {
 
 inline std::optional<fringe::OsStack> CreateNone(size_t) { return std::nullopt; }
 
-// Of more than any machine has.
+// Of more than any machine of 64 bits has.
 inline absl::StatusOr<fringe::OsStack> CreateTooLarge(size_t) {
-  return fringe::OsStack::Create(size_t{1} << 60);
+  return fringe::OsStack::Create(size_t{1} << (sizeof(size_t) > 4 ? 60 : 30));
 }
 
 }  // namespace own

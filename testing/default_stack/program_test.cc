@@ -36,10 +36,13 @@ TEST(DefaultStackTest, ProgramThatNamesNoneRunsOnThatOfTheBuild) {
 
 // Fatal with the text of the error.
 TEST(DefaultStackTest, ProgramEndsWhereThereIsNoStack) {
-  const CommandResult too_large = RunCommand({programs.at("program_too_large")});
-  EXPECT_NE(too_large.exit_status, 0);
-  EXPECT_TRUE(too_large.output.starts_with("fringe: no default stack: mmap for a stack of "))
-      << too_large.output;
+  // An address space of 32 bits holds any size that fits.
+  if constexpr (sizeof(size_t) > 4) {
+    const CommandResult too_large = RunCommand({programs.at("program_too_large")});
+    EXPECT_NE(too_large.exit_status, 0);
+    EXPECT_TRUE(too_large.output.starts_with("fringe: no default stack: mmap for a stack of "))
+        << too_large.output;
+  }
   const CommandResult none = RunCommand({programs.at("program_none")});
   EXPECT_NE(none.exit_status, 0);
   EXPECT_TRUE(none.output.starts_with("fringe: no default stack: its creation gave none\n"))

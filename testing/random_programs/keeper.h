@@ -16,8 +16,6 @@
 
 namespace fringe::testing {
 
-__extension__ using Uint128 = unsigned __int128;
-
 // Remembers values by number, in memory that no switch touches, and compares them later. It is all
 // inlined and calls nothing, so that leaf functions can use it.
 class Keeper {

@@ -23,7 +23,7 @@ namespace {
 enum class Type {
   kUint64,
   kUint32,
-  kUint128,
+  kWideInteger,
   kPointer,
   kDouble,
   kFloat,
@@ -33,10 +33,11 @@ enum class Type {
   kV512
 };
 constexpr Type kTypes[] = {
-    Type::kUint64, Type::kUint64,  Type::kUint64,  Type::kUint64,     Type::kUint64, Type::kUint32,
-    Type::kUint32, Type::kUint128, Type::kPointer, Type::kDouble,     Type::kDouble, Type::kDouble,
-    Type::kDouble, Type::kFloat,   Type::kFloat,   Type::kLongDouble, Type::kV128,   Type::kV128,
-    Type::kV128,   Type::kV256,    Type::kV256,    Type::kV512,
+    Type::kUint64,     Type::kUint64, Type::kUint64,      Type::kUint64,  Type::kUint64,
+    Type::kUint32,     Type::kUint32, Type::kWideInteger, Type::kPointer, Type::kDouble,
+    Type::kDouble,     Type::kDouble, Type::kDouble,      Type::kFloat,   Type::kFloat,
+    Type::kLongDouble, Type::kV128,   Type::kV128,        Type::kV128,    Type::kV256,
+    Type::kV256,       Type::kV512,
 };
 
 const char* NameOf(Type type) {
@@ -45,8 +46,8 @@ const char* NameOf(Type type) {
       return "uint64_t";
     case Type::kUint32:
       return "uint32_t";
-    case Type::kUint128:
-      return "Uint128";
+    case Type::kWideInteger:
+      return "WideInteger";
     case Type::kPointer:
       return "const void*";
     case Type::kDouble:
@@ -180,7 +181,7 @@ class FunctionWriter {
     const std::string number = std::to_string(1 + Below(1000000));
     switch (type) {
       case Type::kUint64:
-      case Type::kUint128:
+      case Type::kWideInteger:
         return number;
       case Type::kUint32:
         return number + "U";
@@ -214,16 +215,7 @@ class FunctionWriter {
   }
 
   void WriteHideAndNote(const Local& local) {
-    if (local.type == Type::kUint128) {
-      // No register holds one: two do.
-      Line() << "{\n";
-      Line() << "  auto low = static_cast<uint64_t>(" << local.name << ");\n";
-      Line() << "  Hide(low);\n";
-      Line() << "  " << local.name << " = (" << local.name << " << 64) + low;\n";
-      Line() << "}\n";
-    } else {
-      Line() << "Hide(" << local.name << ");\n";
-    }
+    Line() << "Hide(" << local.name << ");\n";
     Line() << "keeper.Note(" << local.slot << ", " << local.name << ");\n";
   }
 
