@@ -14,6 +14,8 @@
 #include "riscv64.h"
 #elif defined(__s390x__)
 #include "s390x.h"
+#elif defined(__i386__)
+#include "x86.h"
 #else
 #error "fringe has no backend for this CPU. arch/README.md says how to add one."
 #endif

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../arch/arch.h"
 #include "config.h"
 
 #if FRINGE_EXCEPTIONS
@@ -122,6 +123,24 @@ ExceptionState* InitThreadExceptionState();
       : "=&a"(state), "=&a"(offset)
       :
       : "cc");
+  return state;
+#elif defined(__ELF__) && defined(__i386__)
+  ExceptionState* state;
+#if defined(__PIC__)
+  asm volatile(
+      FRINGE_X86_LOAD_PC("%0")
+      "addl $_GLOBAL_OFFSET_TABLE_ + (. - 1b), %0\n\t"
+      "movl fringe_thread_exception_state@gotntpoff(%0), %0\n\t"
+      "movl %%gs:(%0), %0"
+      : "=r"(state)
+      :
+      : "cc");
+#else
+  asm volatile(
+      "movl fringe_thread_exception_state@indntpoff, %0\n\t"
+      "movl %%gs:(%0), %0"
+      : "=r"(state));
+#endif
   return state;
 #else
   return LoadThreadExceptionState();

@@ -88,12 +88,17 @@ using Uint64Generator = Generator<uint64_t, uint64_t, OsStack>;
 
 // By how much a CPU exceeds the bounds below. On RISC-V an address takes two instructions, and each
 // constant or word that the others have as an operand takes one of its own. So it is on PowerPC,
-// where a resume also copies the back chain, and a switch saves r2 and jumps by ctr.
+// where a resume also copies the back chain, and a switch saves r2 and jumps by ctr. On 32-bit x86
+// code finds out where it is by two more in each direction, and in the load of a thread-local;
+// there are few registers, and the values take two each.
 #if defined(__powerpc64__)
 constexpr size_t kMoreRaw = 12;
 constexpr size_t kMoreGenerator = 18;
 #elif defined(__riscv)
 constexpr size_t kMoreRaw = 2;
+constexpr size_t kMoreGenerator = 18;
+#elif defined(__i386__)
+constexpr size_t kMoreRaw = 4;
 constexpr size_t kMoreGenerator = 18;
 #else
 constexpr size_t kMoreRaw = 0;

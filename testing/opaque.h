@@ -22,10 +22,10 @@
 #include "testing/registers_riscv64.h"
 #elif defined(__s390x__)
 #include "testing/registers_s390x.h"
-#else
-#error "Tests that look at registers do not know those of this CPU: testing/opaque.h says which."
 #elif defined(__i386__)
 #include "testing/registers_x86.h"
+#else
+#error "Tests that look at registers do not know those of this CPU: testing/opaque.h says which."
 #endif
 
 namespace fringe::testing {
@@ -34,8 +34,6 @@ using Vector128 [[gnu::vector_size(16)]] = uint64_t;
 using Vector256 [[gnu::vector_size(32)]] = uint64_t;
 using Vector512 [[gnu::vector_size(64)]] = uint64_t;
 
-// Makes `value` one that the compiler does not know and cannot compute again, in a register of the
-// class that its type uses; in memory where this target has no such register.
 // An integer that takes two registers.
 #if defined(__SIZEOF_INT128__)
 __extension__ using WideInteger = unsigned __int128;
@@ -43,6 +41,8 @@ __extension__ using WideInteger = unsigned __int128;
 using WideInteger = uint64_t;
 #endif
 
+// Makes `value` one that the compiler does not know and cannot compute again, in a register of the
+// class that its type uses; in memory where this target has no such register.
 template <typename T>
 [[gnu::always_inline]] inline void Hide(T& value) {
   if constexpr (std::is_same_v<T, WideInteger>) {

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#if !defined(__x86_64__)
+#if !defined(__x86_64__) && !defined(__i386__)
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -32,6 +32,8 @@ namespace fringe::testing {
 inline uintptr_t ProgramCounter(const ucontext_t& context) {
 #if defined(__x86_64__)
   return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
+#elif defined(__i386__)
+  return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_EIP]);
 #elif defined(__aarch64__)
   return context.uc_mcontext.pc;
 #elif defined(__powerpc64__)
@@ -51,6 +53,12 @@ inline bool IsCall(uintptr_t pc) {
   const uint8_t* const opcode = (*code & 0xf0) == 0x40 ? code + 1 : code;
   const bool is_direct_call = opcode[0] == 0xe8;
   const bool is_indirect_call = opcode[0] == 0xff && (opcode[1] >> 3 & 7) == 2;
+  return is_direct_call || is_indirect_call;
+#elif defined(__i386__)
+  const auto* const code = reinterpret_cast<const uint8_t*>(pc);
+  // One to the next instruction calls nothing: it is how code finds out where it is.
+  const bool is_direct_call = code[0] == 0xe8 && (code[1] | code[2] | code[3] | code[4]) != 0;
+  const bool is_indirect_call = code[0] == 0xff && (code[1] >> 3 & 7) == 2;
   return is_direct_call || is_indirect_call;
 #elif defined(__aarch64__)
   const uint32_t code = *reinterpret_cast<const uint32_t*>(pc);
@@ -80,7 +88,7 @@ inline bool IsCall(uintptr_t pc) {
 #endif
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
 
 // By the trap flag: the CPU itself stops after each instruction.
 class Trap {
