@@ -94,6 +94,9 @@ inline constexpr size_t kStackAlignment = 16;
 // touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
 inline constexpr size_t kGuardBytes = 4096;
 
+// How many bytes below the `sp` of `Init` are the least that a generator can do with.
+inline constexpr size_t kMinimumFrameBytes = 256;
+
 // What one side of a switch leaves behind for the other.
 struct SavedRegisters {
   void* ebp;

@@ -78,6 +78,10 @@ constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
 constexpr SavedRegister kSavedRegisters[] = {{11, &arch::SavedRegisters::r11},
                                              {12, &arch::SavedRegisters::r12},
                                              {13, &arch::SavedRegisters::r13}};
+#elif defined(__i386__)
+constexpr auto kResumeAddress = &arch::SavedRegisters::eip;
+constexpr SavedRegister kSavedRegisters[] = {{5, &arch::SavedRegisters::ebp},
+                                             {6, &arch::SavedRegisters::esi}};
 #elif defined(__x86_64__)
 constexpr auto kResumeAddress = &arch::SavedRegisters::rip;
 constexpr SavedRegister kSavedRegisters[] = {{6, &arch::SavedRegisters::rbp},
@@ -159,7 +163,9 @@ class EveryInstructionTest : public ::testing::Test {
     }
     EXPECT_EQ(stepping.wrong, 0U);
 #if !FRINGE_TESTING_LLVM_UNWINDER
-    if (stepping.record != nullptr) EXPECT_GT(stepping.arrivals, stepping.in_generator / 2);
+    if (stepping.record != nullptr) {
+      EXPECT_GT(stepping.arrivals, stepping.in_generator / 2);
+    }
 #endif
     // Otherwise this was no test: a switch alone has a dozen instructions, on each side.
     EXPECT_GT(stepping.instructions, 2U * 12 * kRoundTrips);
