@@ -172,8 +172,8 @@ class Generator {
 
   // Prepares `body` to run on `stack`. It does not run before the first `Resume`.
   //
-  // Errors: fatal where `stack` is too small to hold `body`, or its base is not aligned to
-  //   `kStackAlignment`.
+  // Errors: fatal where `stack` is too small to hold `body`, where its base is not aligned to
+  //   `kStackAlignment`, and where the CPU keeps a shadow stack.
   // Cost: moves of `body`, and a few stores at the base of the stack.
   template <typename F>
   requires GuardedStack<StackT> && kIsBody<F> Generator(StackT stack, F body)

@@ -103,8 +103,8 @@ inline namespace FRINGE_ABI {
 //
 // Requires: nothing else runs or is suspended on `stack`.
 // Returns: what `function` returns; a value is moved, once or twice.
-// Errors: what `function` throws. Fatal where `stack` is too small, or its base is not aligned to
-//   `kStackAlignment`.
+// Errors: what `function` throws. Fatal where `stack` is too small, where its base is not
+//   aligned to `kStackAlignment`, and where the CPU keeps a shadow stack.
 // Cost: two switches.
 template <typename StackT, std::invocable F>
 requires Stack<std::remove_cvref_t<StackT>> std::invoke_result_t<F> OnStack(StackT&& stack,
