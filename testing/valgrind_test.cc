@@ -1,6 +1,6 @@
 // Runs a program under Valgrind's memcheck, which must find nothing: see valgrind.bzl.
 //
-//   valgrind_test PROGRAM TESTS_TO_LEAVE_OUT
+//   valgrind_test PROGRAM TESTS_TO_LEAVE_OUT [TESTS_ON_THREADS]
 //   valgrind_test PROGRAM --expect_warning
 //
 // The second form is for a program that does not tell Valgrind of its stacks. Valgrind must say so:
@@ -15,6 +15,15 @@
 
 namespace fringe::testing {
 namespace {
+
+// Whether glibc guards the stacks of threads with MADV_GUARD_INSTALL, as from 2.42 on. Such a stack
+// and a neighbour, which may be a generator's, can be one mapping. Valgrind warns of switches
+// there.
+#if defined(__GLIBC__)
+constexpr bool kThreadsHaveLightGuards = __GLIBC_PREREQ(2, 42);
+#else
+constexpr bool kThreadsHaveLightGuards = false;
+#endif
 
 std::vector<std::string> arguments;
 
@@ -38,7 +47,7 @@ class ValgrindTest : public ::testing::Test {
     GTEST_SKIP() << "the config links statically, and Valgrind replaces functions of the C library "
                     "in a shared one only: it finds errors before main";
 #endif
-    ASSERT_EQ(arguments.size(), 2U);
+    ASSERT_GE(arguments.size(), 2U);
   }
 
   // What Valgrind says of a stack pointer that goes where no stack is known.
@@ -47,10 +56,12 @@ class ValgrindTest : public ::testing::Test {
 
 TEST_F(ValgrindTest, MemcheckFindsNothing) {
   const bool expects_warning = arguments[1] == "--expect_warning";
-  const CommandResult result =
-      RunCommand({"valgrind", "--error-exitcode=99", "--leak-check=full",
-                  "--errors-for-leak-kinds=definite", arguments[0],
-                  "--gtest_filter=-" + (expects_warning ? "" : arguments[1]), "--gtest_brief=1"});
+  std::string left_out = expects_warning ? "" : arguments[1];
+  const bool leaves_out_threads = arguments.size() > 2 && kThreadsHaveLightGuards;
+  if (leaves_out_threads) left_out += ":" + arguments[2];
+  const CommandResult result = RunCommand({"valgrind", "--error-exitcode=99", "--leak-check=full",
+                                           "--errors-for-leak-kinds=definite", arguments[0],
+                                           "--gtest_filter=-" + left_out, "--gtest_brief=1"});
   if (result.output.find("unhandled dwarf2") != std::string::npos) {
     GTEST_SKIP() << "this Valgrind cannot read this compiler's debug information";
   }
@@ -59,7 +70,12 @@ TEST_F(ValgrindTest, MemcheckFindsNothing) {
   if (!expects_warning) {
     EXPECT_EQ(result.exit_status, 0);
   }
-  if (HasFailure()) ADD_FAILURE() << "Valgrind said:\n" << result.output;
+  if (HasFailure()) {
+    ADD_FAILURE() << "Valgrind said:\n" << result.output;
+  } else if (leaves_out_threads) {
+    GTEST_SKIP() << "all passed but " << arguments[2]
+                 << ", left out: Valgrind does not follow switches on threads of this glibc";
+  }
 }
 
 }  // namespace
