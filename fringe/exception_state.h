@@ -19,6 +19,11 @@ namespace fringe::internal {
 struct ExceptionState {
   void* caught = nullptr;     // the stack of exceptions being handled, the latest first
   unsigned int uncaught = 0;  // how many were thrown and not yet caught
+#if defined(__arm__) && defined(__ARM_EABI__)
+  // The stack of those among them for which destructors are running ("Exception Handling ABI for
+  // the Arm Architecture", on `__cxa_begin_cleanup`).
+  void* propagating = nullptr;
+#endif
 
   // Returns: zero where the thread handles no exception and none is in flight.
   uintptr_t any() const {
@@ -109,6 +114,30 @@ ExceptionState* InitThreadExceptionState();
       "add %0, %0, tp\n\t"
       "ld %0, (%0)"
       : "=r"(state));
+  return state;
+#elif defined(__ELF__) && defined(__arm__) && __ARM_ARCH >= 7
+  // The word that says where the variable is lies in the code. (The program counter reads as 4
+  // bytes further on in T32 code, and as 8 in A32 code.)
+#if defined(__thumb__)
+#define FRINGE_ARM_AHEAD "4"
+#else
+#define FRINGE_ARM_AHEAD "8"
+#endif
+  ExceptionState* state;
+  uintptr_t thread;
+  asm volatile(
+      "ldr %0, 1f\n\t"
+      "mrc p15, 0, %1, c13, c0, 3\n"
+      "0: add %0, pc, %0\n\t"
+      "ldr %0, [%0]\n\t"
+      "ldr %0, [%0, %1]\n\t"
+      "b 2f\n\t"
+      ".balign 4\n"
+      "1: .word fringe_thread_exception_state(gottpoff) + (. - 0b - " FRINGE_ARM_AHEAD
+      ")\n"
+      "2:"
+      : "=&r"(state), "=&r"(thread));
+#undef FRINGE_ARM_AHEAD
   return state;
 #elif defined(__ELF__) && defined(__s390x__)
   ExceptionState* state;

@@ -229,7 +229,7 @@ TEST(OnStackDeathTest, TooSmallAStackIsFatal) {
 
 TEST(OnStackDeathTest, MisalignedBaseIsFatal) {
   const OsStack stack = NewStack();
-  const AnyStack misaligned(stack.limit(), stack.base() - 8);
+  const AnyStack misaligned(stack.limit(), stack.base() - kStackAlignment / 2);
   EXPECT_DEATH(OnStack(misaligned, [] {}),
                HasSubstr("fringe: a stack's base is aligned to kStackAlignment.\n"));
 }

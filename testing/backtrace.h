@@ -15,12 +15,42 @@
 
 #include "testing/opaque.h"
 
+#if defined(__arm__)
+extern "C" uintptr_t __gnu_Unwind_Find_exidx(uintptr_t pc, int* count);  // of the C library
+#endif
+
 namespace fringe::testing {
 
-// Returns: where the function that holds `pc` begins; null where there is no unwind information.
+// Returns: where the function that holds the instruction before `pc` begins; null where there is no
+//   unwind information.
+#if defined(__arm__)
+// Each entry of the table has a function's address, relative to itself, and another word. They
+// rise.
+inline const void* FunctionOf(const void* pc) {
+  struct Entry {
+    int32_t function;
+    uint32_t how;
+
+    uintptr_t Function() const {
+      const auto offset = static_cast<intptr_t>(static_cast<uint32_t>(function) << 1) >> 1;
+      return reinterpret_cast<uintptr_t>(this) + static_cast<uintptr_t>(offset);
+    }
+  };
+  int count = 0;
+  const auto address = reinterpret_cast<uintptr_t>(pc) - 2;
+  const auto* const entries =
+      reinterpret_cast<const Entry*>(__gnu_Unwind_Find_exidx(address, &count));
+  const void* function = nullptr;
+  for (int i = 0; i < count && entries[i].Function() <= address; ++i) {
+    function = reinterpret_cast<const void*>(entries[i].Function());
+  }
+  return function;
+}
+#else
 inline const void* FunctionOf(const void* pc) {
   return _Unwind_FindEnclosingFunction(const_cast<void*>(pc));
 }
+#endif
 
 // Returns: where the function that it is inlined into begins. A symbol would not do: with
 // link-time optimisation what runs may be a copy of the function, and the address of `main` is not

@@ -101,7 +101,15 @@ Walks Walk(SpanStack stack) {
 Walks from_below;
 Walks from_above;
 
+// Where frames have a frame pointer but no frame record.
+#if defined(__arm__) && !defined(__clang__)
+constexpr bool kHasFrameRecords = false;
+#else
+constexpr bool kHasFrameRecords = true;
+#endif
+
 void ExpectAll(const Functions& functions) {
+  if (!kHasFrameRecords) GTEST_SKIP() << "GCC lays down no frame records on 32-bit Arm";
   Functions named;
   for (const void* function : functions) {
     for (const void* name :
@@ -140,11 +148,13 @@ int main(int argc, char** argv) {
   if (fringe::testing::kHasChain) {
     using namespace fringe::testing;
     main_function = ThisFunction();
-    const OrderedStacks stacks;
-    fringe::OnStack(stacks.middle, [&] {
-      from_below = Walk(stacks.below);
-      from_above = Walk(stacks.above);
-    });
+    if (kHasFrameRecords) {
+      const OrderedStacks stacks;
+      fringe::OnStack(stacks.middle, [&] {
+        from_below = Walk(stacks.below);
+        from_above = Walk(stacks.above);
+      });
+    }
   }
   ::testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();

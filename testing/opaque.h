@@ -16,6 +16,8 @@
 #include "testing/registers_x86_64.h"
 #elif defined(__aarch64__)
 #include "testing/registers_aarch64.h"
+#elif defined(__arm__)
+#include "testing/registers_arm.h"
 #elif defined(__powerpc64__) && _CALL_ELF == 2
 #include "testing/registers_ppc64le.h"
 #elif defined(__riscv) && __riscv_xlen == 64

@@ -1,0 +1,348 @@
+// The backend for 32-bit Arm, ARMv7-A or later, in A32 and in T32 code, with the base procedure
+// call standard and EHABI (Linux, the BSDs, bare metal).
+//
+// 1. ABI facts
+//
+// From "Procedure Call Standard for the Arm Architecture" (AAPCS32):
+//   * The stack grows down and `sp` is a multiple of 8 where a function begins.
+//   * There is no red zone: what lies below `sp` belongs to nobody.
+//   * A call leaves the return address in `lr` (r14), not on the stack. Bit 0 of such an address
+//     says whether the code there is T32.
+//   * The first three arguments of a function are in `r0`, `r1` and `r2`.
+//   * `r9` is the platform's where the platform wants it (Darwin), and an ordinary register
+//     elsewhere.
+//   * A callee keeps `r4` to `r11` and `d8` to `d15`. Whoever suspends is no callee: a switch
+//     clobbers all of them that it does not save.
+// From the compilers:
+//   * The frame pointer is `r7` in T32 code and `r11` in A32 code. It points to a frame record, the
+//     caller's frame pointer and the return address, in code of Clang alone: GCC's points to
+//     elsewhere in the frame.
+//   * GCC rejects the frame pointer in a clobber list where frames have one. Clang keeps the
+//     address of over-aligned locals in `r6` where a function also calls `alloca`, and then ignores
+//     `r6` in a clobber list. Both are saved by hand.
+//   * A function that no exception leaves has no unwind table unless -funwind-tables asks for it.
+//     GCC does not even save the registers of its caller if it does not return either.
+// From the "Arm Architecture Reference Manual":
+//   * A `bx lr` is predicted as a return, a `bx` by another register is not.
+//
+// 2. What the switch does not change
+//
+// The signal mask; thread-local storage (`tpidruro`); the floating-point status and control
+// register (`fpscr`); the endianness of data; where the platform or -ffixed-r9 reserves it, `r9`.
+//
+// 3. Stack layout, highest address first
+//
+//   a. after Init               b. generator suspended        c. generator running
+//
+//   record + 32  ..........     record + 32  ..........       record + 32  ..........
+//   record + 28  entry          record + 28  its r6           record + 28  stale
+//   record + 24  sp - 8         record + 24  its sp           record + 24  stale
+//   record + 20  start          record + 20  its resume addr  record + 20  stale
+//   record + 16  unset          record + 16  its fp           record + 16  stale
+//   record + 12  unset          record + 12  stale            record + 12  resumer's r6
+//   record +  8  0              record +  8  0                record +  8  resumer's sp
+//   record +  4  unset          record +  4  stale            record +  4  resumer's resume addr
+//   record +  0  unset          record +  0  stale            record +  0  resumer's fp
+//   ..... owner's data .....    ..... owner's data .....      ..... owner's data .....
+//   sp - 4       unset          sp - 4       unset            sp - 4       unset
+//   sp - 8       record         sp - 8       record           sp - 8       record
+//                               ... frames ...                ... frames ...
+//                               its sp                        sp
+//
+// `fp` stands for `r7` where the code that switches is T32, and for `r11` where it is A32. The two
+// sides need not be alike: each loads its own registers when it is back.
+//
+// `start` stands for `fringe_arm_start`, which the first resume jumps to: it loads `lr` with the
+// address of the trampoline, `r7` and `r11` with that of the record, and jumps to `entry`. `entry`
+// saves its frame pointer beside the return address. So a walker of frame pointers that leaves
+// `entry` finds the record as the next frame record, and from there the frame that resumed the
+// generator. Nobody calls the trampoline: were it to call `entry`, the processor would predict a
+// return that never comes. The word at `record + 8` is also what `Closed` tells; `Close` sets it.
+//
+// 4. Unwinding
+//
+// Exceptions and backtraces go by the tables of "Exception Handling ABI for the Arm Architecture"
+// (EHABI). Those describe a function where it calls another, not at every instruction: there is
+// nothing in them that could hold for the switch alone. `entry` returns, as far as an unwinder can
+// tell, into `fringe_arm_trampoline`, whose table finds the record by the word at `sp - 8`, and
+// there the resumer's registers.
+//
+// Debuggers go by CFI, which is there where a file is compiled with -g. From the last save to the
+// jump, and from the resume address to the last load, the asm has rules of its own: the side that
+// is left, or that is back, is described by the link record, whose address is in `ip`. The
+// trampoline has the same rules as in its table; they hold in `fringe_arm_start` too. In both, the
+// CFA is the stack pointer that the compiler believes in at the resume address. An unwinder looks
+// up the address before a return address: an instruction stands in front of each resume address and
+// of the trampoline, so that this address belongs to the same function.
+//
+// 5. Registers
+//
+//   in and out      r0 (the word), r1 (the record, or null), ip (the record)
+//   saved by hand   sp (r13), fp (r7 in T32 code, r11 in A32 code), r6, and pc (r15)
+//   clobbered       r2-r5, r7 or r11 (which is not fp), r8, r9 unless reserved, r10, lr (r14),
+//                   d0-31 (with s0-31 and q0-15) under VFP, the flags
+//   reserved        r9 (the platform's, where it wants it), tpidruro (thread pointer), fpscr
+
+#ifndef FRINGE_ARCH_ARM_H_
+#define FRINGE_ARCH_ARM_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fringe::arch {
+
+// The alignment of a stack's base, in bytes.
+inline constexpr size_t kStackAlignment = 8;
+
+// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
+// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
+inline constexpr size_t kGuardBytes = 4096;
+
+// What one side of a switch leaves behind for the other.
+struct SavedRegisters {
+  void* fp;
+  void* pc;
+  void* sp;
+  void* r6;
+};
+
+// The words at the base of a generator's stack through which the two sides hand over control. One
+// cache line, so that a switch touches no other.
+struct alignas(32) LinkRecord {
+  SavedRegisters resumer;
+  SavedRegisters generator;
+};
+
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 16);
+static_assert(offsetof(SavedRegisters, fp) == 0 && offsetof(SavedRegisters, pc) == 4 &&
+              offsetof(SavedRegisters, sp) == 8 && offsetof(SavedRegisters, r6) == 12);
+static_assert(sizeof(LinkRecord) == 32);
+
+// What one side of a switch finds on its return.
+struct Message {
+  uintptr_t word;      // what the other side handed over
+  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
+};
+
+// What a generator runs first, with the word of the first `Resume` and its record. It must not
+// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
+using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
+
+}  // namespace fringe::arch
+
+// Where the first resume of a generator lands: jumps to the `Entry` in the record at `ip`, with the
+// trampoline's address in `lr`. Never called.
+extern "C" void fringe_arm_start();
+
+namespace fringe::arch {
+
+// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
+//
+// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
+//   two words of room below it.
+inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
+  void** const top = static_cast<void**>(static_cast<void*>(sp)) - 2;
+  *top = record;
+  record->generator.pc = reinterpret_cast<void*>(fringe_arm_start);
+  record->generator.sp = top;
+  record->generator.r6 = reinterpret_cast<void*>(entry);
+  record->resumer.sp = nullptr;
+}
+
+// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
+//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
+inline uintptr_t Closed(const LinkRecord* record) {
+  return reinterpret_cast<uintptr_t>(record->resumer.sp);
+}
+
+// Makes `Closed` return `reason` until the next `Resume`.
+//
+// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
+inline void Close(LinkRecord* record, uintptr_t reason) {
+  record->resumer.sp = reinterpret_cast<void*>(reason);
+}
+
+// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
+//   stack pointer above it wraps around.
+[[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
+  size_t sp;
+  asm volatile("mov %0, sp" : "=r"(sp));
+  return reinterpret_cast<size_t>(address) - sp;
+}
+
+// What a switch clobbers, a class of registers at a time.
+// clang-format off
+#if defined(__thumb__)
+#define FRINGE_ARM_FP "r7"
+#define FRINGE_ARM_NOT_FP "r11",
+#else
+#define FRINGE_ARM_FP "r11"
+#define FRINGE_ARM_NOT_FP "r7",
+#endif
+#if defined(__APPLE__)
+#define FRINGE_ARM_R9
+#else
+#define FRINGE_ARM_R9                                                         \
+  "r9",
+#endif
+// No macro says whether the unit has the upper half of them.
+#if defined(__ARM_FP)
+#define FRINGE_ARM_VFP                                                        \
+  "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7",                             \
+  "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15",                       \
+  "d16", "d17", "d18", "d19", "d20", "d21", "d22", "d23",                     \
+  "d24", "d25", "d26", "d27", "d28", "d29", "d30", "d31",
+#else
+#define FRINGE_ARM_VFP
+#endif
+// Without r6, fp, sp, which are saved by hand, and r0, r1, ip, which the statements name.
+#define FRINGE_ARM_CLOBBERS                                                   \
+  "r2", "r3", "r4", "r5", "r8", "r10", "lr",                                  \
+  FRINGE_ARM_NOT_FP                                                           \
+  FRINGE_ARM_R9                                                               \
+  FRINGE_ARM_VFP                                                              \
+  "cc", "memory"
+
+// The rules for unwinding by CFI where the words at `left` in the record at `ip` are those of the
+// side that the address in the code is of.
+//   0x0f DW_CFA_def_cfa_expression, length 3: 0x7c DW_OP_breg12 (ip), offset of sp, 0x06 DW_OP_deref
+//   0x10 DW_CFA_expression, register, length 2: 0x7c DW_OP_breg12 (ip), offset
+//        registers: 0x0e lr (the return address), 0x07 r7 or 0x0b r11, 0x06 r6
+// (Clang defines the macro where there is no CFI, too.)
+#if defined(__GCC_HAVE_DWARF2_CFI_ASM) && !defined(__clang__)
+#if defined(__thumb__)
+#define FRINGE_ARM_DWARF_FP "0x07"
+#else
+#define FRINGE_ARM_DWARF_FP "0x0b"
+#endif
+#define FRINGE_ARM_WINDOW                                                     \
+  ".cfi_remember_state\n\t"                                                   \
+  ".cfi_escape 0x0f, 3, 0x7c, %c[left] + %c[sp], 0x06\n\t"                    \
+  ".cfi_escape 0x10, 0x0e, 2, 0x7c, %c[left] + %c[pc]\n\t"                    \
+  ".cfi_escape 0x10, " FRINGE_ARM_DWARF_FP ", 2, 0x7c, %c[left] + %c[fp]\n\t" \
+  ".cfi_escape 0x10, 0x06, 2, 0x7c, %c[left] + %c[r6]\n\t"
+#define FRINGE_ARM_WINDOW_END                                                 \
+  ".cfi_restore_state\n\t"
+#else
+#define FRINGE_ARM_WINDOW
+#define FRINGE_ARM_WINDOW_END
+#endif
+
+// Loads the address of label 0 into r3, with bit 0 set where the code there is T32.
+#if defined(__thumb__)
+#define FRINGE_ARM_LOAD_RESUME_ADDRESS                                        \
+  "adr.w r3, 0f\n\t"                                                          \
+  "orr r3, r3, #1\n\t"
+#else
+#define FRINGE_ARM_LOAD_RESUME_ADDRESS                                        \
+  "adr r3, 0f\n\t"
+#endif
+
+// Leaves the side whose words are at `left` in the record at `ip`, and continues the one at `next`.
+// On arrival, at label 0, the registers are those of the other side's statement: r0 is the word, r1
+// the record or null, ip the record, sp is as that side saved it, and all others are unknown.
+#define FRINGE_ARM_SWITCH                                                     \
+  FRINGE_ARM_LOAD_RESUME_ADDRESS                                              \
+  "str " FRINGE_ARM_FP ", [ip, #%c[left] + %c[fp]]\n\t"                          \
+  "str r3, [ip, #%c[left] + %c[pc]]\n\t"                                         \
+  "str sp, [ip, #%c[left] + %c[sp]]\n\t"                                         \
+  "str r6, [ip, #%c[left] + %c[r6]]\n\t"                                         \
+  FRINGE_ARM_WINDOW                                                           \
+  "ldr r3, [ip, #%c[next] + %c[pc]]\n\t"                                         \
+  "ldr sp, [ip, #%c[next] + %c[sp]]\n\t"                                         \
+  "bx r3\n\t"                                                                 \
+  FRINGE_ARM_WINDOW_END                                                       \
+  "nop  @ unwinders look up the address before the resume address\n"          \
+  "0:\n\t"                                                                    \
+  FRINGE_ARM_WINDOW                                                           \
+  "ldr " FRINGE_ARM_FP ", [ip, #%c[left] + %c[fp]]\n\t"                          \
+  "ldr r6, [ip, #%c[left] + %c[r6]]\n\t"                                         \
+  FRINGE_ARM_WINDOW_END
+
+#define FRINGE_ARM_OFFSETS                                                    \
+  [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
+  [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
+  [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
+  [r6] "i"(offsetof(SavedRegisters, r6))
+#define FRINGE_ARM_TO_GENERATOR                                               \
+  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
+  [next] "i"(offsetof(LinkRecord, generator)),                                \
+  FRINGE_ARM_OFFSETS
+#define FRINGE_ARM_TO_RESUMER                                                 \
+  [left] "i"(offsetof(LinkRecord, generator)),                                \
+  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
+  FRINGE_ARM_OFFSETS
+// clang-format on
+
+// Clang notes each clobber of a register that is not there, d16-31 or r9 under -ffixed-r9.
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Winline-asm"
+#endif
+
+// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
+//
+// Requires: the generator is suspended.
+[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+  register uintptr_t r0 asm("r0") = word;
+  register LinkRecord* r1 asm("r1") = record;
+  register LinkRecord* ip asm("ip") = record;
+  asm volatile(FRINGE_ARM_SWITCH
+               : "+r"(r0), "+r"(r1), "+r"(ip)
+               : FRINGE_ARM_TO_GENERATOR
+               : FRINGE_ARM_CLOBBERS);
+  const Message message = {r0, r1};
+  record->resumer.sp = nullptr;
+  return message;
+}
+
+// The same to say the end: the generator's `Suspend` returns a message without a record.
+[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
+  register uintptr_t r0 asm("r0") = 0;
+  register LinkRecord* r1 asm("r1") = nullptr;
+  register LinkRecord* ip asm("ip") = record;
+  asm volatile(FRINGE_ARM_SWITCH
+               : "+r"(r0), "+r"(r1), "+r"(ip)
+               : FRINGE_ARM_TO_GENERATOR
+               : FRINGE_ARM_CLOBBERS);
+  const Message message = {r0, r1};
+  record->resumer.sp = nullptr;
+  return message;
+}
+
+// Goes back to whoever resumed the generator of `record`, and hands him `word`.
+//
+// Requires: the calling function runs on the stack of `record`.
+// Returns: what the next `Resume` or `Cancel` brings.
+[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
+  register uintptr_t r0 asm("r0") = word;
+  register LinkRecord* r1 asm("r1") = record;
+  register LinkRecord* ip asm("ip") = record;
+  asm volatile(FRINGE_ARM_SWITCH
+               : "+r"(r0), "+r"(r1), "+r"(ip)
+               : FRINGE_ARM_TO_RESUMER
+               : FRINGE_ARM_CLOBBERS);
+  return {r0, r1};
+}
+
+// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
+//
+// Requires: as `Suspend`; nobody resumes the generator again.
+[[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
+  register uintptr_t r0 asm("r0") = word;
+  register LinkRecord* r1 asm("r1") = nullptr;
+  register LinkRecord* ip asm("ip") = record;
+  asm volatile(FRINGE_ARM_SWITCH
+               : "+r"(r0), "+r"(r1), "+r"(ip)
+               : FRINGE_ARM_TO_RESUMER
+               : FRINGE_ARM_CLOBBERS);
+  __builtin_unreachable();
+}
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
+
+}  // namespace fringe::arch
+
+#endif  // FRINGE_ARCH_ARM_H_
