@@ -98,6 +98,9 @@ inline constexpr size_t kStackAlignment = 8;
 // touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
 inline constexpr size_t kGuardBytes = 4096;
 
+// How many bytes below the `sp` of `Init` are the least that a generator can do with.
+inline constexpr size_t kMinimumFrameBytes = 256;
+
 // What one side of a switch leaves behind for the other.
 struct SavedRegisters {
   void* fp;
@@ -203,8 +206,8 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
   FRINGE_ARM_VFP                                                              \
   "cc", "memory"
 
-// The rules for unwinding by CFI where the words at `left` in the record at `ip` are those of the
-// side that the address in the code is of.
+// The rules for unwinding by CFI where the words at `half` in the record at `ip` are those to go on
+// from.
 //   0x0f DW_CFA_def_cfa_expression, length 3: 0x7c DW_OP_breg12 (ip), offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: 0x7c DW_OP_breg12 (ip), offset
 //        registers: 0x0e lr (the return address), 0x07 r7 or 0x0b r11, 0x06 r6
@@ -215,22 +218,28 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 #else
 #define FRINGE_ARM_DWARF_FP "0x0b"
 #endif
-#define FRINGE_ARM_WINDOW                                                     \
+#define FRINGE_ARM_WINDOW(half)                                               \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 3, 0x7c, %c[left] + %c[sp], 0x06\n\t"                    \
-  ".cfi_escape 0x10, 0x0e, 2, 0x7c, %c[left] + %c[pc]\n\t"                    \
-  ".cfi_escape 0x10, " FRINGE_ARM_DWARF_FP ", 2, 0x7c, %c[left] + %c[fp]\n\t" \
-  ".cfi_escape 0x10, 0x06, 2, 0x7c, %c[left] + %c[r6]\n\t"
+  ".cfi_escape 0x0f, 3, 0x7c, %c[" half "] + %c[sp], 0x06\n\t"                \
+  ".cfi_escape 0x10, 0x0e, 2, 0x7c, %c[" half "] + %c[pc]\n\t"                \
+  ".cfi_escape 0x10, " FRINGE_ARM_DWARF_FP                                    \
+  ", 2, 0x7c, %c[" half "] + %c[fp]\n\t"                                      \
+  ".cfi_escape 0x10, 0x06, 2, 0x7c, %c[" half "] + %c[r6]\n\t"
 #define FRINGE_ARM_WINDOW_END                                                 \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_ARM_WINDOW
+#define FRINGE_ARM_WINDOW(half)
 #define FRINGE_ARM_WINDOW_END
 #endif
 
-// Loads the address of label 0 into r3, with bit 0 set where the code there is T32.
+// Loads the address of label 0 into r3, with bit 0 set where the code there is T32. An `adr` counts
+// from the program counter rounded down to a multiple of 4, which the assembler knows only in a
+// section that is aligned so; a piece of it that is empty sees to that.
 #if defined(__thumb__)
 #define FRINGE_ARM_LOAD_RESUME_ADDRESS                                        \
+  ".subsection 1\n\t"                                                         \
+  ".balign 4\n\t"                                                             \
+  ".previous\n\t"                                                             \
   "adr.w r3, 0f\n\t"                                                          \
   "orr r3, r3, #1\n\t"
 #else
@@ -238,25 +247,29 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
   "adr r3, 0f\n\t"
 #endif
 
-// Leaves the side whose words are at `left` in the record at `ip`, and continues the one at `next`.
+// Continues the side whose words are at `next` in the record at `ip`.
+#define FRINGE_ARM_CONTINUE                                                   \
+  "ldr r3, [ip, #%c[next] + %c[pc]]\n\t"                                      \
+  "ldr sp, [ip, #%c[next] + %c[sp]]\n\t"                                      \
+  "bx r3\n\t"                                                                 \
+  FRINGE_ARM_WINDOW_END
+
+// Leaves the side whose words are at `left` in the record at `ip`, and continues the other.
 // On arrival, at label 0, the registers are those of the other side's statement: r0 is the word, r1
 // the record or null, ip the record, sp is as that side saved it, and all others are unknown.
 #define FRINGE_ARM_SWITCH                                                     \
   FRINGE_ARM_LOAD_RESUME_ADDRESS                                              \
-  "str " FRINGE_ARM_FP ", [ip, #%c[left] + %c[fp]]\n\t"                          \
-  "str r3, [ip, #%c[left] + %c[pc]]\n\t"                                         \
-  "str sp, [ip, #%c[left] + %c[sp]]\n\t"                                         \
-  "str r6, [ip, #%c[left] + %c[r6]]\n\t"                                         \
-  FRINGE_ARM_WINDOW                                                           \
-  "ldr r3, [ip, #%c[next] + %c[pc]]\n\t"                                         \
-  "ldr sp, [ip, #%c[next] + %c[sp]]\n\t"                                         \
-  "bx r3\n\t"                                                                 \
-  FRINGE_ARM_WINDOW_END                                                       \
+  "str " FRINGE_ARM_FP ", [ip, #%c[left] + %c[fp]]\n\t"                       \
+  "str r3, [ip, #%c[left] + %c[pc]]\n\t"                                      \
+  "str sp, [ip, #%c[left] + %c[sp]]\n\t"                                      \
+  "str r6, [ip, #%c[left] + %c[r6]]\n\t"                                      \
+  FRINGE_ARM_WINDOW("left")                                                   \
+  FRINGE_ARM_CONTINUE                                                         \
   "nop  @ unwinders look up the address before the resume address\n"          \
   "0:\n\t"                                                                    \
-  FRINGE_ARM_WINDOW                                                           \
-  "ldr " FRINGE_ARM_FP ", [ip, #%c[left] + %c[fp]]\n\t"                          \
-  "ldr r6, [ip, #%c[left] + %c[r6]]\n\t"                                         \
+  FRINGE_ARM_WINDOW("left")                                                   \
+  "ldr " FRINGE_ARM_FP ", [ip, #%c[left] + %c[fp]]\n\t"                       \
+  "ldr r6, [ip, #%c[left] + %c[r6]]\n\t"                                      \
   FRINGE_ARM_WINDOW_END
 
 #define FRINGE_ARM_OFFSETS                                                    \
@@ -332,10 +345,11 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
   register uintptr_t r0 asm("r0") = word;
   register LinkRecord* r1 asm("r1") = nullptr;
   register LinkRecord* ip asm("ip") = record;
-  asm volatile(FRINGE_ARM_SWITCH
-               : "+r"(r0), "+r"(r1), "+r"(ip)
-               : FRINGE_ARM_TO_RESUMER
-               : FRINGE_ARM_CLOBBERS);
+  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
+  asm volatile(FRINGE_ARM_WINDOW("next") FRINGE_ARM_CONTINUE
+               :
+               : "r"(r0), "r"(r1), "r"(ip), FRINGE_ARM_TO_RESUMER
+               : "memory");
   __builtin_unreachable();
 }
 
