@@ -67,7 +67,7 @@ struct Stepping {
   size_t lost = 0;                     // of these: from where the resumer's caller was not found
   std::array<const void*, 8> where{};  // the first that were lost
   size_t arrivals = 0;                 // how often an unwinder arrived at a resume address
-  size_t wrong = 0;                    // registers that were not those of the record then
+  size_t wrong = 0;                    // words that were not those of the record then
 };
 Stepping stepping;
 
@@ -79,41 +79,57 @@ struct SavedRegister {
 };
 #if defined(__aarch64__)
 constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
+constexpr auto kStackPointer = &arch::SavedRegisters::sp;
 constexpr SavedRegister kSavedRegisters[] = {{29, &arch::SavedRegisters::x29},
                                              {19, &arch::SavedRegisters::x19}};
 #elif defined(__powerpc64__)
 constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
+constexpr auto kStackPointer = &arch::SavedRegisters::sp;
 constexpr SavedRegister kSavedRegisters[] = {{31, &arch::SavedRegisters::r31},
                                              {30, &arch::SavedRegisters::r30},
                                              {2, &arch::SavedRegisters::r2}};
 #elif defined(__riscv)
 constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
+constexpr auto kStackPointer = &arch::SavedRegisters::sp;
 constexpr SavedRegister kSavedRegisters[] = {{8, &arch::SavedRegisters::s0},
                                              {9, &arch::SavedRegisters::s1}};
 #elif defined(__s390x__)
 constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
+constexpr auto kStackPointer = &arch::SavedRegisters::r15;
 constexpr SavedRegister kSavedRegisters[] = {{11, &arch::SavedRegisters::r11},
                                              {12, &arch::SavedRegisters::r12},
                                              {13, &arch::SavedRegisters::r13}};
 #elif defined(__i386__)
 constexpr auto kResumeAddress = &arch::SavedRegisters::eip;
+constexpr auto kStackPointer = &arch::SavedRegisters::esp;
 constexpr SavedRegister kSavedRegisters[] = {{5, &arch::SavedRegisters::ebp},
                                              {6, &arch::SavedRegisters::esi}};
 #elif defined(__x86_64__)
 constexpr auto kResumeAddress = &arch::SavedRegisters::rip;
+constexpr auto kStackPointer = &arch::SavedRegisters::rsp;
 constexpr SavedRegister kSavedRegisters[] = {{6, &arch::SavedRegisters::rbp},
                                              {3, &arch::SavedRegisters::rbx}};
+#endif
+// How far above the stack pointer at a call the CFA is.
+#if defined(__s390x__)
+constexpr uintptr_t kCfaOffset = 160;
+#else
+constexpr uintptr_t kCfaOffset = 0;
 #endif
 
 // Compares what an unwinder takes the registers to be, where it stands at the resume address of a
 // side, with what that side has left in the record.
-_Unwind_Reason_Code CompareRegisters(_Unwind_Context* context, void*) {
+_Unwind_Reason_Code CompareRegisters(_Unwind_Context* context, void* frames) {
+  // Rules that are wrong may lead in circles.
+  if (++*static_cast<int*>(frames) > 1000) return _URC_END_OF_STACK;
   const auto pc = static_cast<uintptr_t>(_Unwind_GetIP(context));
   for (const arch::SavedRegisters* half :
        {&stepping.record->resumer, &stepping.record->generator}) {
     // The end of the stack has no address, nor has a record that was never used.
     if (pc == 0 || pc != reinterpret_cast<uintptr_t>(half->*kResumeAddress)) continue;
     ++stepping.arrivals;
+    const auto cfa = static_cast<uintptr_t>(_Unwind_GetCFA(context));
+    if (cfa != reinterpret_cast<uintptr_t>(half->*kStackPointer) + kCfaOffset) ++stepping.wrong;
     for (const SavedRegister& saved : kSavedRegisters) {
       const auto found = static_cast<uintptr_t>(_Unwind_GetGR(context, saved.number));
       if (found != reinterpret_cast<uintptr_t>(half->*saved.word)) ++stepping.wrong;
@@ -135,7 +151,8 @@ void VisitInstruction(const ucontext_t& context) {
 #if FRINGE_TESTING_LLVM_UNWINDER
   const LlvmBacktrace backtrace(context);
 #else
-  if (stepping.record != nullptr) _Unwind_Backtrace(&CompareRegisters, nullptr);
+  int frames = 0;
+  if (stepping.record != nullptr) _Unwind_Backtrace(&CompareRegisters, &frames);
   const Backtrace backtrace;
 #endif
   if (backtrace.InOrder(std::array{stepping.generator, stepping.above_resumer, main_function})) {

@@ -202,9 +202,7 @@ class Trap {
     context.uc_mcontext.gp_regs[32] = pc;
   }
 
-  // Returns: the signed offset in the lowest `bits` bits of `code`, in whose last two something
-  // else
-  //   is.
+  // Returns: the signed offset in the lowest `bits` bits of `code`, without the last two of them.
   static uintptr_t Offset(Code code, unsigned bits) {
     const auto shifted = static_cast<int32_t>(code << (32 - bits));
     return static_cast<uintptr_t>(static_cast<intptr_t>(shifted >> (32 - bits))) & ~uintptr_t{3};
@@ -222,9 +220,10 @@ class Trap {
       case 19: {
         // Whether it depends, on a bit of the condition register or on ctr.
         const bool depends = (code & 0x02800000) != 0x02800000;
-        if ((code & 0x7fe) == 0x020) return {registers[36], depends ? next : 0};  // bclr, by PT_LNK
-        if ((code & 0x7fe) == 0x420)
-          return {registers[35], depends ? next : 0};  // bcctr, by PT_CTR
+        // bclr, by PT_LNK
+        if ((code & 0x7fe) == 0x020) return {registers[36], depends ? next : 0};
+        // bcctr, by PT_CTR
+        if ((code & 0x7fe) == 0x420) return {registers[35], depends ? next : 0};
         return {next};
       }
       default:
