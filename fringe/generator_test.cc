@@ -213,7 +213,7 @@ TEST(GeneratorTest, BodyThatNeverStartedIsDestroyedWithoutRunning) {
 }
 
 TEST(GeneratorTest, SuspendsFromAnyDepthOfCalls) {
-  auto gen = MakeGenerator<int>(*OsStack::Create(1 << 20), [](Yielder<int>& yielder) {
+  auto gen = MakeGenerator<int>(*OsStack::Create(4 << 20), [](Yielder<int>& yielder) {
     std::function<void(int)> descend = [&](int depth) {
       yielder.Suspend(depth);
       if (depth < 1000) descend(depth + 1);
