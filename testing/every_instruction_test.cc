@@ -122,14 +122,18 @@ constexpr uintptr_t kCfaOffset = 0;
 _Unwind_Reason_Code CompareRegisters(_Unwind_Context* context, void* frames) {
   // Rules that are wrong may lead in circles.
   if (++*static_cast<int*>(frames) > 1000) return _URC_END_OF_STACK;
-  const auto pc = static_cast<uintptr_t>(_Unwind_GetIP(context));
+  int interrupted = 0;
+  const auto pc = static_cast<uintptr_t>(_Unwind_GetIPInfo(context, &interrupted));
   for (const arch::SavedRegisters* half :
        {&stepping.record->resumer, &stepping.record->generator}) {
     // The end of the stack has no address, nor has a record that was never used.
     if (pc == 0 || pc != reinterpret_cast<uintptr_t>(half->*kResumeAddress)) continue;
     ++stepping.arrivals;
+    // Above a signal's frame, this is not everywhere where the stack pointer was.
     const auto cfa = static_cast<uintptr_t>(_Unwind_GetCFA(context));
-    if (cfa != reinterpret_cast<uintptr_t>(half->*kStackPointer) + kCfaOffset) ++stepping.wrong;
+    if (interrupted == 0 && cfa != reinterpret_cast<uintptr_t>(half->*kStackPointer) + kCfaOffset) {
+      ++stepping.wrong;
+    }
     for (const SavedRegister& saved : kSavedRegisters) {
       const auto found = static_cast<uintptr_t>(_Unwind_GetGR(context, saved.number));
       if (found != reinterpret_cast<uintptr_t>(half->*saved.word)) ++stepping.wrong;
