@@ -33,7 +33,7 @@ constexpr size_t kBytes = 5;
 constexpr size_t kStep = 1;
 
 // (Constants lie among the code, and what AddressSanitizer keeps between them.)
-[[gnu::no_sanitize("address")]] bool Asks(const unsigned char* code) {
+[[gnu::no_sanitize_address]] bool Asks(const unsigned char* code) {
   return code[0] == 0xf3 && (code[1] & 0xfe) == 0x48 && code[2] == 0x0f && code[3] == 0x1e &&
          (code[4] & 0xf8) == 0xc8;
 }
