@@ -64,13 +64,14 @@
 // What the compiler says of a frame holds at every instruction of the switch up to the one that
 // changes the first of `x29`, `x19` and `sp`. From the last save to the jump the asm has rules of
 // its own: the side that is left is described by the link record, whose address is in `x1` (in
-// `x2`, where the switch says the end). `entry` returns, as far as an unwinder can tell, into
-// `fringe_aarch64_trampoline`, whose rules say the same with the record's address in `x29`; they
-// hold in `fringe_aarch64_start` too. In both, the CFA is the stack pointer that the compiler
-// believes in at the resume address. An unwinder looks up the address before a return address: an
-// instruction stands in front of each resume address and of the trampoline, so that this address
-// belongs to the same function. The addresses in the record are not signed, whatever the function
-// around the switch does with its own: the rules say that as well.
+// `x2`, where the switch says the end). `Finish` leaves nothing behind: from its first instruction
+// on, its frame is as if the resumer had called it. `entry` returns, as far as an unwinder can
+// tell, into `fringe_aarch64_trampoline`, whose rules say the same with the record's address in
+// `x29`; they hold in `fringe_aarch64_start` too. In all, the CFA is the stack pointer that the
+// compiler believes in at the resume address. An unwinder looks up the address before a return
+// address: an instruction stands in front of each resume address and of the trampoline, so that
+// this address belongs to the same function. The addresses in the record are not signed, whatever
+// the function around the switch does with its own: the rules say that as well.
 //
 // 5. Registers
 //

@@ -69,11 +69,12 @@
 //
 // Debuggers go by CFI, which is there where a file is compiled with -g. From the last save to the
 // jump, and from the resume address to the last load, the asm has rules of its own: the side that
-// is left, or that is back, is described by the link record, whose address is in `ip`. The
-// trampoline has the same rules as in its table; they hold in `fringe_arm_start` too. In both, the
-// CFA is the stack pointer that the compiler believes in at the resume address. An unwinder looks
-// up the address before a return address: an instruction stands in front of each resume address and
-// of the trampoline, so that this address belongs to the same function.
+// is left, or that is back, is described by the link record, whose address is in `ip`. `Finish`
+// leaves nothing behind: from its first instruction on, its frame is as if the resumer had called
+// it. The trampoline has the same rules as in its table; they hold in `fringe_arm_start` too. In
+// all, the CFA is the stack pointer that the compiler believes in at the resume address. An
+// unwinder looks up the address before a return address: an instruction stands in front of each
+// resume address and of the trampoline, so that this address belongs to the same function.
 //
 // 5. Registers
 //
