@@ -22,8 +22,8 @@ constexpr size_t kStackBytes = 16384;
 // no check and no value of a type is part of it.
 void BM_SwitchRoundTrip(benchmark::State& state) {
   alignas(64) static std::byte stack[kStackBytes];
-  auto* const record = reinterpret_cast<fringe::arch::LinkRecord*>(
-      stack + sizeof(stack) - sizeof(fringe::arch::LinkRecord));
+  void* const top = stack + sizeof(stack) - sizeof(fringe::arch::LinkRecord);
+  auto* const record = static_cast<fringe::arch::LinkRecord*>(top);
   fringe::arch::Init(record, reinterpret_cast<std::byte*>(record), &Echo);
   for (auto _ : state) {
     const fringe::arch::Message message = fringe::arch::Resume(1, record);

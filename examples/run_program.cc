@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "testing/emulator.h"
 
 namespace {
 
@@ -33,6 +34,10 @@ Outcome RunProgram(std::vector<std::string> arguments, const RunOptions& options
     return {};
   }
   arguments.insert(arguments.begin(), program);
+  // What emulates the test's CPU does not emulate that of the programs it starts.
+  if (const char* const emulator = fringe::testing::Emulator()) {
+    arguments.insert(arguments.begin(), emulator);
+  }
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -55,8 +60,8 @@ Outcome RunProgram(std::vector<std::string> arguments, const RunOptions& options
     dup2(fileno(output), STDOUT_FILENO);
     dup2(fileno(error), STDERR_FILENO);
     if (!options.prepare()) _exit(kNotPrepared);
-    execv(program, argv.data());
-    std::perror(program);
+    execvp(argv.front(), argv.data());
+    std::perror(argv.front());
     _exit(127);
   }
   int status = 0;
