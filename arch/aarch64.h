@@ -16,9 +16,8 @@
 //     clobbers the whole of them.
 // From the compilers:
 //   * GCC rejects `x29` in a clobber list where frames have a frame pointer. Clang keeps the
-//   address
-//     of over-aligned locals in `x19` where a function also calls `alloca`, and then ignores `x19`
-//     in a clobber list. Both are saved by hand.
+//     address of over-aligned locals in `x19` where a function also calls `alloca`, and then
+//     ignores `x19` in a clobber list. Both are saved by hand.
 //   * A function's frame is probed in steps of 64 KiB (-fstack-clash-protection).
 // From the "Arm Architecture Reference Manual for A-profile":
 //   * Where branch targets are enforced (BTI), a `br` through `x16` or `x17` may land on any of
@@ -87,6 +86,8 @@
 
 #include <cstddef>
 #include <cstdint>
+
+#include "cfi.h"
 
 namespace fringe::arch {
 
@@ -220,7 +221,7 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 //        registers: 0x1e x30 (the return address), 0x1d x29, 0x13 x19
 // A function that saves x30, as any around a switch does, signs it where functions do at all: the
 // rules turn that off. (To say it outright, by a rule for RA_SIGN_STATE, is lost on libgcc 12.)
-#if defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#if FRINGE_ARCH_CFI
 #define FRINGE_AARCH64_WINDOW(half)                                           \
   ".cfi_remember_state\n\t"                                                   \
   ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[sp], 0x06\n\t"            \

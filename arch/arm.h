@@ -90,6 +90,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cfi.h"
+
 namespace fringe::arch {
 
 // The alignment of a stack's base, in bytes.
@@ -212,8 +214,7 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 //   0x0f DW_CFA_def_cfa_expression, length 3: 0x7c DW_OP_breg12 (ip), offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: 0x7c DW_OP_breg12 (ip), offset
 //        registers: 0x0e lr (the return address), 0x07 r7 or 0x0b r11, 0x06 r6
-// (Clang defines the macro where there is no CFI, too.)
-#if defined(__GCC_HAVE_DWARF2_CFI_ASM) && !defined(__clang__)
+#if FRINGE_ARCH_CFI
 #if defined(__thumb__)
 #define FRINGE_ARM_DWARF_FP "0x07"
 #else

@@ -18,10 +18,9 @@
 //   * A callee keeps `r14` to `r31`, `f14` to `f31`, `v20` to `v31` and `cr2` to `cr4`. Whoever
 //     suspends is no callee: a switch clobbers all of them that it does not save.
 // From the compilers:
-//   * GCC rejects `r31` in a clobber list where frames have a frame pointer. Clang keeps the
-//     address of over-aligned locals in `r30` where a function also calls `alloca`, and then
-//     ignores `r30` in a clobber list; GCC keeps a TOC there under -mminimal-toc. Both are saved
-//     by hand.
+//   * GCC rejects `r31` in a clobber list where frames have a frame pointer. Clang reaches the
+//     locals of a function by `r30` where one of them is over-aligned, and then ignores `r30` in a
+//     clobber list; GCC keeps a TOC there under -mminimal-toc. Both are saved by hand.
 //   * `r2` is not theirs to save: a clobber of it is ignored. The two sides may be in modules of
 //     their own, so it is saved by hand as well.
 //   * A function's frame is probed in steps of 4 KiB (-fstack-clash-protection).
@@ -95,6 +94,8 @@
 
 #include <cstddef>
 #include <cstdint>
+
+#include "cfi.h"
 
 namespace fringe::arch {
 
@@ -240,7 +241,7 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 //   0x0f DW_CFA_def_cfa_expression, length 4: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 3: breg, offset
 //        registers: 0x41 lr (the return address), 0x02 r2, 0x1f r31, 0x1e r30
-#if defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#if FRINGE_ARCH_CFI
 #define FRINGE_PPC64LE_LEB(half, word)                                        \
   "((%c[" half "] + %c[" word "]) & 0x7f) | 0x80, (%c[" half "] + %c[" word "]) >> 7"
 #define FRINGE_PPC64LE_WINDOW(half)                                           \

@@ -85,6 +85,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cfi.h"
+
 namespace fringe::arch {
 
 // The alignment of a stack's base, in bytes.
@@ -207,7 +209,7 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 //        0x23 DW_OP_plus_uconst 160
 //   0x10 DW_CFA_expression, register, length 3: breg, offset
 //        registers: 0x0b r11, 0x0c r12, 0x0d r13, 0x0e r14 (the return address), 0x0f r15
-#if defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#if FRINGE_ARCH_CFI
 #define FRINGE_S390X_LEB(half, word)                                          \
   "((%c[" half "] + %c[" word "]) & 0x7f) | 0x80, (%c[" half "] + %c[" word "]) >> 7"
 #define FRINGE_S390X_WINDOW(half)                                             \

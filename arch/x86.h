@@ -85,6 +85,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cfi.h"
+
 namespace fringe::arch {
 
 // The alignment of a stack's base, in bytes.
@@ -218,7 +220,7 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 // begins. (What a directive, not an escape, says of the CFA, Clang 14 believes beyond the
 // `.cfi_restore_state`.)
 //   0x0c DW_CFA_def_cfa: 0x04 esp, plus 4
-#if defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#if FRINGE_ARCH_CFI
 #define FRINGE_X86_WINDOW(half)                                               \
   ".cfi_remember_state\n\t"                                                   \
   ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[esp], 0x06\n\t"           \

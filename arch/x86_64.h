@@ -72,6 +72,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cfi.h"
+
 namespace fringe::arch {
 
 // The alignment of a stack's base, in bytes.
@@ -215,7 +217,7 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of rsp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x10 return address, 0x06 rbp, 0x03 rbx
-#if defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#if FRINGE_ARCH_CFI
 #define FRINGE_X86_64_WINDOW(half)                                            \
   ".cfi_remember_state\n\t"                                                   \
   ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[rsp], 0x06\n\t"           \

@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "arch/arch.h"
 #include "fringe/generator.h"
 #include "fringe/on_stack.h"
 #include "gtest/gtest.h"
@@ -20,6 +22,8 @@
 #include "stacks/stack.h"
 #include "testing/opaque.h"
 #include "testing/ordered_stacks.h"
+#include "testing/raw_generator.h"
+#include "testing/saved_registers.h"
 
 namespace fringe::testing {
 namespace {
@@ -132,6 +136,37 @@ TEST(BacktraceTest, GoesOnWithTheResumerFromAStackBelow) {
 TEST(BacktraceTest, GoesOnWithTheResumerFromAStackAbove) {
   const OrderedStacks stacks;
   OnStack(stacks.middle, [&] { TraceOneGenerator(stacks.above); });
+}
+
+// --- What else is restored
+// -------------------------------------------------------------------------------
+
+// The body compares what an unwinder takes its resumer's registers to be with the record.
+void CompareBody(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
+  struct Visit {
+    const arch::LinkRecord* record;
+    Arrivals arrivals;
+    int frames = 0;
+  } state = {record, {}};
+  ScrambleRegisters();
+  _Unwind_Backtrace(
+      [](_Unwind_Context* context, void* argument) {
+        auto* const visit = static_cast<Visit*>(argument);
+        // Rules that are wrong may lead in circles.
+        if (++visit->frames > 1000) return _URC_END_OF_STACK;
+        CompareRegisters(context, *visit->record, visit->arrivals);
+        return _URC_NO_REASON;
+      },
+      &state);
+  for (;;) arch::Suspend(reinterpret_cast<uintptr_t>(&state.arrivals), record);
+}
+
+TEST(BacktraceTest, RestoresTheRegistersOfTheResumer) {
+  const RawGenerator<OsStack> generator(*OsStack::Create(kStackBytes), &CompareBody);
+  const arch::Message message = arch::Resume(0, generator.record());
+  const auto* const arrivals = reinterpret_cast<const Arrivals*>(message.word);
+  EXPECT_EQ(arrivals->count, 1U);
+  EXPECT_EQ(arrivals->wrong, 0U);
 }
 
 // --- Generators in generators
