@@ -2,6 +2,8 @@
 // without optimisation, whichever way the stacks lie.
 
 #include <cstddef>
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <string>
@@ -16,6 +18,22 @@
 namespace fringe::testing {
 namespace {
 
+// A folder whose path is short enough for that of a socket.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "no folder in /tmp";
+  }
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = "/tmp/gdb_test.XXXXXX";
+};
+
 // The program compiled in each way: the test's arguments.
 std::vector<std::string> programs;
 
@@ -23,29 +41,48 @@ std::vector<std::string> programs;
 class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>> {
  protected:
   void SetUp() override {
-    if (Emulator() != nullptr) GTEST_SKIP() << "gdb cannot trace what " << Emulator() << " runs";
-    if (!IsInstalled("gdb")) GTEST_SKIP() << "gdb is not installed";
-    static const std::string trial =
-        RunCommand({"gdb", "-nx", "-batch", "-ex", "run", "/bin/true"}).output;
-    if (trial.find("exited normally") == std::string::npos) {
-      GTEST_SKIP() << "gdb cannot trace a process here: " << trial;
+    if (!IsInstalled(Debugger())) GTEST_SKIP() << Debugger() << " is not installed";
+    if (Emulator() == nullptr) {
+      static const std::string trial =
+          RunCommand({"gdb", "-nx", "-batch", "-ex", "run", "/bin/true"}).output;
+      if (trial.find("exited normally") == std::string::npos) {
+        GTEST_SKIP() << "gdb cannot trace a process here: " << trial;
+      }
     }
     ASSERT_EQ(programs.size(), 2U) << "the test's arguments are the programs";
   }
 
-  // Returns: what gdb prints for `commands`, the first of which find the program before its start.
+  // The one that knows the CPU that is emulated.
+  static const char* Debugger() { return Emulator() == nullptr ? "gdb" : "gdb-multiarch"; }
+
+  // Returns: what makes gdb run the program with its argument up to the breakpoint.
+  static std::vector<std::string> Start() {
+    if (Emulator() == nullptr) return {"run"};
+    // The emulator waits at the socket for a debugger, before the program's first instruction.
+    static const ScratchFolder folder;
+    static int started = 0;
+    const std::string socket = folder.path() + "/" + std::to_string(started++);
+    return {"shell " + std::string(Emulator()) + " -g " + socket + " " + Program() + " " +
+                std::get<1>(GetParam()) + " > /dev/null & until test -S " + socket +
+                " || ! kill -0 $!; do sleep 0.01; done",
+            "target remote " + socket, "continue"};
+  }
+
+  // Returns: what gdb prints for `commands`, which find the program at the breakpoint.
   static std::string Gdb(const std::vector<std::string>& commands) {
-    std::vector<std::string> words = {"gdb", "-nx", "-batch"};
+    std::vector<std::string> words = {Debugger(), "-nx", "-batch"};
     for (const char* const setting :
          {"set debuginfod enabled off", "set width 0", "set style enabled off",
           "set disable-randomization off", "break BreakHere"}) {
       words.insert(words.end(), {"-ex", setting});
     }
+    for (const std::string& command : Start()) words.insert(words.end(), {"-ex", command});
     for (const std::string& command : commands) words.insert(words.end(), {"-ex", command});
-    words.insert(words.end(),
-                 {"--args", programs[std::get<0>(GetParam())], std::get<1>(GetParam())});
+    words.insert(words.end(), {"--args", Program(), std::get<1>(GetParam())});
     return RunCommand(words).output;
   }
+
+  static const std::string& Program() { return programs[std::get<0>(GetParam())]; }
 
   // Returns: the backtraces at the breakpoint, in a generator that has just begun and in the same
   // after a suspend. gdb is slow to start, so one run serves all tests with the same parameters.
@@ -54,7 +91,7 @@ class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>>
     const auto [entry, is_new] = cache.try_emplace(GetParam());
     if (is_new) {
       const std::string output =
-          Gdb({"run", "backtrace", "echo AND AFTER A SUSPEND\\n", "continue", "backtrace"});
+          Gdb({"backtrace", "echo AND AFTER A SUSPEND\\n", "continue", "backtrace"});
       const size_t middle = output.find("AND AFTER A SUSPEND");
       if (middle == std::string::npos) {
         ADD_FAILURE() << output;
@@ -124,7 +161,7 @@ TEST_P(GdbTest, UpIntoTheResumerFindsItsLocals) {
   while (depth < frames.size() && frames[depth] != "Resumer") ++depth;
   ASSERT_LT(depth, frames.size());
   const std::string output =
-      Gdb({"run", "continue", "up " + std::to_string(depth), "print local_of_resumer"});
+      Gdb({"continue", "up " + std::to_string(depth), "print local_of_resumer"});
   EXPECT_NE(output.find("= 4711\n"), std::string::npos) << output;
 }
 
