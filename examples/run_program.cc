@@ -33,11 +33,8 @@ Outcome RunProgram(std::vector<std::string> arguments, const RunOptions& options
     ADD_FAILURE() << "PROGRAM names no program: " << (program == nullptr ? "" : program);
     return {};
   }
-  arguments.insert(arguments.begin(), program);
-  // What emulates the test's CPU does not emulate that of the programs it starts.
-  if (const char* const emulator = fringe::testing::Emulator()) {
-    arguments.insert(arguments.begin(), emulator);
-  }
+  const std::vector<std::string> words = fringe::testing::Emulated(program);
+  arguments.insert(arguments.begin(), words.begin(), words.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

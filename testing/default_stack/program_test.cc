@@ -1,11 +1,13 @@
 // One program, built with several default stacks, runs on each of them.
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "testing/command.h"
+#include "testing/emulator.h"
 
 namespace fringe::testing {
 namespace {
@@ -13,7 +15,7 @@ namespace {
 std::map<std::string, std::string> programs;  // their paths, by the last part
 
 std::string Output(const std::string& name) {
-  const CommandResult result = RunCommand({programs.at(name)});
+  const CommandResult result = RunCommand(Emulated(programs.at(name)));
   EXPECT_EQ(result.exit_status, 0) << result.output;
   return result.output;
 }
@@ -38,12 +40,12 @@ TEST(DefaultStackTest, ProgramThatNamesNoneRunsOnThatOfTheBuild) {
 TEST(DefaultStackTest, ProgramEndsWhereThereIsNoStack) {
   // An address space of 32 bits holds any size that fits.
   if constexpr (sizeof(size_t) > 4) {
-    const CommandResult too_large = RunCommand({programs.at("program_too_large")});
+    const CommandResult too_large = RunCommand(Emulated(programs.at("program_too_large")));
     EXPECT_NE(too_large.exit_status, 0);
     EXPECT_TRUE(too_large.output.starts_with("fringe: no default stack: mmap for a stack of "))
         << too_large.output;
   }
-  const CommandResult none = RunCommand({programs.at("program_none")});
+  const CommandResult none = RunCommand(Emulated(programs.at("program_none")));
   EXPECT_NE(none.exit_status, 0);
   EXPECT_TRUE(none.output.starts_with("fringe: no default stack: its creation gave none\n"))
       << none.output;
