@@ -15,6 +15,7 @@ namespace absl {
 template <typename T>
 class StatusOr {
  public:
+  StatusOr() : status_(UnknownError("")) {}
   StatusOr(Status status) : status_(std::move(status)) {}
   StatusOr(T value) : value_(std::move(value)) {}
 
@@ -27,6 +28,10 @@ class StatusOr {
   T& operator*() & { return Checked(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(Checked()); }
+  template <typename U>
+  T value_or(U&& otherwise) && {
+    return ok() ? *std::move(value_) : static_cast<T>(std::forward<U>(otherwise));
+  }
   T* operator->() { return &Checked(); }
   const T* operator->() const { return &value(); }
 
