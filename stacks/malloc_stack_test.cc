@@ -46,7 +46,7 @@ TEST(MallocStackTest, SizeIsRoundedUpToTheAlignment) {
   EXPECT_EQ(SizeOf(*MallocStack::Create(1)), kStackAlignment);
   EXPECT_EQ(SizeOf(*MallocStack::Create(kStackAlignment)), kStackAlignment);
   EXPECT_EQ(SizeOf(*MallocStack::Create(kStackAlignment + 1)), 2 * kStackAlignment);
-  EXPECT_EQ(SizeOf(*MallocStack::Create(1000)), 1008u);
+  EXPECT_EQ(SizeOf(*MallocStack::Create(1001)), 1008u);
   EXPECT_EQ(SizeOf(*MallocStack::Create(64 << 10)), 64u << 10);
 }
 
