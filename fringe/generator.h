@@ -58,12 +58,12 @@ struct ResultOf {
   using type = std::optional<T>;
 };
 template <typename T>
-requires std::is_reference_v<T>
+  requires std::is_reference_v<T>
 struct ResultOf<T> {
   using type = std::remove_reference_t<T>*;
 };
 template <typename T>
-requires std::is_void_v<T>
+  requires std::is_void_v<T>
 struct ResultOf<T> {
   using type = bool;
 };
@@ -76,9 +76,8 @@ using Result = typename ResultOf<T>::type;
 template <typename T>
 inline constexpr bool kInRegister = false;
 template <typename T>
-requires(
-    std::is_object_v<T>&& std::is_trivially_copyable_v<T>) inline constexpr bool kInRegister<T> =
-    sizeof(T) <= sizeof(uintptr_t);
+  requires(std::is_object_v<T> && std::is_trivially_copyable_v<T>)
+inline constexpr bool kInRegister<T> = sizeof(T) <= sizeof(uintptr_t);
 
 template <typename T>
 struct BytesOf {
@@ -129,13 +128,16 @@ class Yielder : private internal::Control {
   // Errors: fatal where the generator is not the one that runs. In a generator that is being
   //   destroyed it throws what only `catch (...)` can catch, and that must rethrow.
   // Cost: one switch, a comparison and the move of `output` by the resumer.
-  [[gnu::always_inline]] Input Suspend(internal::Parameter<Output> output) requires(
-      !std::is_void_v<Output>) {
+  [[gnu::always_inline]] Input Suspend(internal::Parameter<Output> output)
+    requires(!std::is_void_v<Output>)
+  {
     return internal::FromWord<Input>(Control::Suspend(internal::ToWord<Output>(output)));
   }
 
   // The same where there is nothing to hand over.
-  [[gnu::always_inline]] Input Suspend() requires std::is_void_v<Output> {
+  [[gnu::always_inline]] Input Suspend()
+    requires std::is_void_v<Output>
+  {
     return internal::FromWord<Input>(Control::Suspend(0));
   }
 
@@ -176,13 +178,13 @@ class Generator {
   //   `kStackAlignment`, and where the CPU keeps a shadow stack.
   // Cost: moves of `body`, and a few stores at the base of the stack.
   template <typename F>
-  requires GuardedStack<StackT> && kIsBody<F> Generator(StackT stack, F body)
-      : Generator(Unchecked(), std::move(stack), std::move(body)) {}
+    requires GuardedStack<StackT> && kIsBody<F>
+  Generator(StackT stack, F body) : Generator(Unchecked(), std::move(stack), std::move(body)) {}
 
   // The same on a stack whose overflow is not certain to fault. Whoever calls it answers for the
   // stack's being large enough: an overflow corrupts memory, and an exception takes some KiB.
   template <typename F>
-  requires kIsBody<F>
+    requires kIsBody<F>
   static Generator Unguarded(StackT stack, F body) {
     return Generator(Unchecked(), std::move(stack), std::move(body));
   }
@@ -192,8 +194,9 @@ class Generator {
   //
   // Errors: fatal where there is no such stack; whoever must go on takes the first form.
   template <typename F, typename Choice = internal::DefaultStackChoice>
-  requires std::same_as<StackT, typename Choice::Type> && kIsBody<F> &&
-      (!std::same_as<std::remove_cvref_t<F>, Generator>)explicit Generator(F body)
+    requires std::same_as<StackT, typename Choice::Type> && kIsBody<F> &&
+             (!std::same_as<std::remove_cvref_t<F>, Generator>)
+  explicit Generator(F body)
       : Generator(Unchecked(), CreateDefaultStack<Choice>(), std::move(body)) {}
 #endif
 
@@ -231,13 +234,16 @@ class Generator {
   // Errors: what leaves the body is thrown, and the generator is then unavailable. Fatal while the
   //   generator is running, and where it was moved from.
   // Cost: one switch, two comparisons, and a move of the value.
-  [[gnu::always_inline]] internal::Result<Output> Resume(internal::Parameter<Input> input) requires(
-      !std::is_void_v<Input>) {
+  [[gnu::always_inline]] internal::Result<Output> Resume(internal::Parameter<Input> input)
+    requires(!std::is_void_v<Input>)
+  {
     return ToResult(ResumeWith(internal::ToWord<Input>(input), yielder()));
   }
 
   // The same where there is nothing to hand over.
-  [[gnu::always_inline]] internal::Result<Output> Resume() requires std::is_void_v<Input> {
+  [[gnu::always_inline]] internal::Result<Output> Resume()
+    requires std::is_void_v<Input>
+  {
     return ToResult(ResumeWith(0, yielder()));
   }
 
@@ -305,12 +311,16 @@ class Generator {
   };
 
   // Resumes the body and iterates over what it suspends with from there on.
-  iterator begin() requires(std::is_void_v<Input> && !std::is_void_v<Output>) {
+  iterator begin()
+    requires(std::is_void_v<Input> && !std::is_void_v<Output>)
+  {
     return iterator(yielder());
   }
 
   // Returns: what an iterator is equal to when the body has ended.
-  std::default_sentinel_t end() const requires(std::is_void_v<Input> && !std::is_void_v<Output>) {
+  std::default_sentinel_t end() const
+    requires(std::is_void_v<Input> && !std::is_void_v<Output>)
+  {
     return {};
   }
 
@@ -319,8 +329,8 @@ class Generator {
   // `gen | std::views::take(3)` it is still there to be resumed. One that has none moves into the
   // pipeline.
   template <typename Adaptor>
-  requires(std::is_void_v<Input> && !std::is_void_v<Output>) friend auto operator|(
-      Generator& generator, Adaptor&& adaptor) {
+    requires(std::is_void_v<Input> && !std::is_void_v<Output>)
+  friend auto operator|(Generator& generator, Adaptor&& adaptor) {
     return std::ranges::ref_view<Generator>(generator) | std::forward<Adaptor>(adaptor);
   }
 #endif

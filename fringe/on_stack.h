@@ -107,8 +107,8 @@ inline namespace FRINGE_ABI {
 //   aligned to `kStackAlignment`, and where the CPU keeps a shadow stack.
 // Cost: two switches.
 template <typename StackT, std::invocable F>
-requires Stack<std::remove_cvref_t<StackT>> std::invoke_result_t<F> OnStack(StackT&& stack,
-                                                                            F&& function) {
+  requires Stack<std::remove_cvref_t<StackT>>
+std::invoke_result_t<F> OnStack(StackT&& stack, F&& function) {
   return internal::Call<F>(std::forward<F>(function)).RunOn(stack.limit(), stack.base());
 }
 

@@ -33,10 +33,8 @@ inline constexpr size_t kStackAlignment = arch::kStackAlignment;
 // What a compiler can check of the contract in stacks/stack.h.
 template <typename S>
 concept Stack = std::movable<S> && requires(const S& stack) {
-  { stack.base() }
-  noexcept->std::same_as<std::byte*>;
-  { stack.limit() }
-  noexcept->std::same_as<std::byte*>;
+  { stack.base() } noexcept -> std::same_as<std::byte*>;
+  { stack.limit() } noexcept -> std::same_as<std::byte*>;
 };
 
 // Specialise it to `true` to promise that an overflow of `S` is certain to fault rather than to

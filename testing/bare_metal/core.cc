@@ -16,9 +16,7 @@
 namespace fringe {
 
 template <typename T>
-concept Complete = requires {
-  sizeof(T);
-};
+concept Complete = requires { sizeof(T); };
 
 static_assert(!Complete<DefaultStack>, "a freestanding build has no default stack");
 

@@ -50,7 +50,7 @@ class Keeper {
   // Of a `long double` of x87, what is no padding.
   template <typename T>
   static constexpr size_t kBytes =
-      std::is_same_v<T, long double>&& std::numeric_limits<T>::digits == 64 ? 10 : sizeof(T);
+      std::is_same_v<T, long double> && std::numeric_limits<T>::digits == 64 ? 10 : sizeof(T);
 
   alignas(64) std::byte slots_[kSlots][64];
   uint64_t wrong_ = 0;
