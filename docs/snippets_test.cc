@@ -90,7 +90,8 @@ std::vector<std::string> Blocks(const std::string& page, const std::string& lang
 
 std::string Readme() {
   for (const std::string& path : Files("PAGES")) {
-    if (path.ends_with("README.md") && path.find("arch/") == std::string::npos) {
+    if (path.ends_with("README.md") && path.find("arch/") == std::string::npos &&
+        path.find("docs/") == std::string::npos) {
       return Contents(path);
     }
   }
