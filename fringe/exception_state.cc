@@ -14,17 +14,15 @@ constinit fringe::internal::ExceptionState unset = {nullptr, 1};
 }  // namespace
 
 // The declaration gave it C linkage.
-thread_local constinit fringe::internal::ExceptionState* fringe_thread_exception_state = &unset;
+thread_local constinit void* fringe_thread_slot = &unset;
 
 namespace fringe::internal {
 
 ExceptionState* InitThreadExceptionState() {
-  fringe_thread_exception_state =
-      reinterpret_cast<ExceptionState*>(__cxxabiv1::__cxa_get_globals());
-  return fringe_thread_exception_state;
+  auto* const state = reinterpret_cast<ExceptionState*>(__cxxabiv1::__cxa_get_globals());
+  fringe_thread_slot = state;
+  return state;
 }
-
-ExceptionState* LoadThreadExceptionState() { return fringe_thread_exception_state; }
 
 }  // namespace fringe::internal
 

@@ -21,18 +21,9 @@ std::string Symbols(const char* variable) {
 
 // What only code with exceptions refers to.
 const std::vector<std::string> kOfExceptions = {
-    "fringe_thread_exception_state",
-    "ThreadExceptionState",
-    "ForcedUnwind",
-    "__cxa_allocate_exception",
-    "__cxa_throw",
-    "__cxa_rethrow",
-    "__cxa_begin_catch",
-    "__cxa_end_catch",
-    "__cxa_get_globals",
-    "rethrow_exception",
-    "current_exception",
-    "_Unwind_",
+    "fringe_thread_slot", "ThreadExceptionState", "ForcedUnwind",      "__cxa_allocate_exception",
+    "__cxa_throw",        "__cxa_rethrow",        "__cxa_begin_catch", "__cxa_end_catch",
+    "__cxa_get_globals",  "rethrow_exception",    "current_exception", "_Unwind_",
     "__gxx_personality",
 };
 
@@ -64,9 +55,9 @@ TEST(CodeTest, AllOfThatWithThem) {
   if (symbols.find("no_exceptions") != std::string::npos) {
     GTEST_SKIP() << "compiled with -fno-exceptions as a whole: there is no other side";
   }
-  for (const char* name : {"fringe_thread_exception_state", "ThreadExceptionState", "ForcedUnwind",
-                           "__cxa_begin_catch", "rethrow_exception", "current_exception",
-                           "_Unwind_", "__gxx_personality"}) {
+  for (const char* name :
+       {"fringe_thread_slot", "ThreadExceptionState", "ForcedUnwind", "__cxa_begin_catch",
+        "rethrow_exception", "current_exception", "_Unwind_", "__gxx_personality"}) {
     EXPECT_NE(symbols.find(name), std::string::npos) << name;
   }
 }
