@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "testing/emulator.h"
+#include "testing/support/emulator.h"
 
 namespace {
 

@@ -13,7 +13,7 @@
 #include "../arch/shadow_stack.h"
 #include "config.h"
 #include "exception_state.h"
-#include "watch.h"
+#include "sanitizer_hooks.h"
 
 #if FRINGE_EXCEPTIONS
 #include <exception>
@@ -76,7 +76,7 @@ class alignas(arch::LinkRecord) Control {
 
   Control(std::byte* limit, std::byte* base)
       : size_bytes_(static_cast<size_t>(reinterpret_cast<std::byte*>(this) - limit)),
-        watch_(limit, base) {}
+        sanitizer_hooks_(limit, base) {}
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
   ~Control() {}
@@ -136,9 +136,9 @@ class alignas(arch::LinkRecord) Control {
     if (arch::StackBytesBelow(this) > size_bytes_) [[unlikely]] {
       fringe_fatal("a generator suspends only from its own body, on its own stack, while it runs.");
     }
-    watch_.BeforeSuspend();
+    sanitizer_hooks_.BeforeSuspend();
     const arch::Message message = arch::Suspend(word, &record_);
-    watch_.AfterSuspend();
+    sanitizer_hooks_.AfterSuspend();
     if (message.record == nullptr) [[unlikely]] {
       Unwind();
     }
@@ -146,13 +146,13 @@ class alignas(arch::LinkRecord) Control {
   }
 
   // Begins the generator's side: called once, first, by its entry.
-  void AtStart() { watch_.AfterSuspend(); }
+  void AtStart() { sanitizer_hooks_.AfterSuspend(); }
 
   // Ends the generator's side: nothing on its stack is used any more.
   //
   // `word` is 0, or what `CatchCurrentException` has returned.
   [[noreturn, gnu::always_inline]] void Finish(uintptr_t word) {
-    watch_.BeforeFinish();
+    sanitizer_hooks_.BeforeFinish();
     arch::Finish(word, &record_);
   }
 
@@ -195,9 +195,9 @@ class alignas(arch::LinkRecord) Control {
   static constexpr uintptr_t kInHandler = 2;  // suspended, with an exception state to be restored
 
   [[gnu::always_inline]] arch::Message Switch(uintptr_t word, bool cancels = false) {
-    watch_.BeforeResume();
+    sanitizer_hooks_.BeforeResume();
     const arch::Message message = cancels ? arch::Cancel(&record_) : arch::Resume(word, &record_);
-    watch_.AfterResume();
+    sanitizer_hooks_.AfterResume();
     return message;
   }
 
@@ -270,7 +270,7 @@ class alignas(arch::LinkRecord) Control {
     std::exception_ptr exception_;    // what has left the body, until `Finished`
   };
 #endif
-  [[no_unique_address]] Watch watch_;
+  [[no_unique_address]] SanitizerHooks sanitizer_hooks_;
 };
 
 }  // namespace FRINGE_ABI

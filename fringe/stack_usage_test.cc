@@ -22,7 +22,7 @@
 #include "stacks/span_stack.h"
 #include "stacks/stack.h"
 #include "stacks/system.h"
-#include "testing/emulator.h"
+#include "testing/support/emulator.h"
 
 namespace fringe {
 namespace {

@@ -15,7 +15,7 @@
 
 #include "fringe/config.h"
 #include "gtest/gtest.h"
-#include "testing/command.h"
+#include "testing/support/command.h"
 
 #if defined(__has_feature)
 #if __has_feature(undefined_behavior_sanitizer)

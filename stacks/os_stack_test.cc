@@ -30,7 +30,7 @@
 #include "stacks/failing_calls.h"
 #include "stacks/stack.h"
 #include "stacks/system.h"
-#include "testing/emulator.h"
+#include "testing/support/emulator.h"
 
 namespace fringe {
 namespace {

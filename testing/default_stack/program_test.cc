@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "testing/command.h"
-#include "testing/emulator.h"
+#include "testing/support/command.h"
+#include "testing/support/emulator.h"
 
 namespace fringe::testing {
 namespace {

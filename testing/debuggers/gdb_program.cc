@@ -1,0 +1,54 @@
+// What gdb_test looks at: `gdb_program below|above` stops nowhere by itself; in BreakHere, five
+// functions of known names are running, two of them in a generator whose stack lies below or above
+// the resumer's.
+
+#include <cstdio>
+#include <cstring>
+#include <optional>
+
+#include "fringe/generator.h"
+#include "fringe/on_stack.h"
+#include "stacks/span_stack.h"
+#include "testing/support/ordered_stacks.h"
+#include "testing/unwinding/backtrace.h"
+
+using fringe::testing::KeepFrame;
+
+[[gnu::noinline]] void BreakHere() { KeepFrame(); }
+
+[[gnu::noinline]] void Inner(fringe::Yielder<int>& yielder, int value) {
+  BreakHere();
+  yielder.Suspend(value);
+  KeepFrame();
+}
+
+[[gnu::noinline]] void Body(fringe::Yielder<int>& yielder) {
+  // A round trip first, so that the breakpoint is hit in a generator that has been suspended, too.
+  for (int i = 0; i < 2; ++i) Inner(yielder, i);
+  KeepFrame();
+}
+
+[[gnu::noinline]] int Resumer(fringe::Generator<int, void, fringe::SpanStack>& generator) {
+  // Volatile: it is in memory, and so to be printed, at any level of optimisation.
+  volatile int local_of_resumer = 4711;
+  int sum = 0;
+  while (std::optional<int> value = generator.Resume()) sum += *value;
+  return sum + local_of_resumer;
+}
+
+[[gnu::noinline]] int AboveResumer(fringe::SpanStack stack) {
+  auto generator = fringe::Generator<int, void, fringe::SpanStack>::Unguarded(stack, &Body);
+  const int sum = Resumer(generator);
+  KeepFrame();
+  return sum;
+}
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  const fringe::testing::OrderedStacks stacks;
+  const bool above = std::strcmp(argv[1], "above") == 0;
+  const int sum = fringe::OnStack(
+      stacks.middle, [&] { return AboveResumer(above ? stacks.above : stacks.below); });
+  std::printf("%d\n", sum);
+  return 0;
+}

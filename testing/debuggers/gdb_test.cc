@@ -1,0 +1,175 @@
+// gdb shows a generator's frames, then its resumer's, then main's: in programs compiled with and
+// without optimisation, whichever way the stacks lie.
+
+#include <cstddef>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "testing/support/command.h"
+#include "testing/support/emulator.h"
+
+namespace fringe::testing {
+namespace {
+
+// A folder whose path is short enough for that of a socket.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "no folder in /tmp";
+  }
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = "/tmp/gdb_test.XXXXXX";
+};
+
+// The program compiled in each way: the test's arguments.
+std::vector<std::string> programs;
+
+// The parameters: which program, and where the generator's stack lies.
+class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>> {
+ protected:
+  void SetUp() override {
+    if (!IsInstalled(Debugger())) GTEST_SKIP() << Debugger() << " is not installed";
+    if (Emulator() == nullptr) {
+      static const std::string trial =
+          RunCommand({"gdb", "-nx", "-batch", "-ex", "run", "/bin/true"}).output;
+      if (trial.find("exited normally") == std::string::npos) {
+        GTEST_SKIP() << "gdb cannot trace a process here: " << trial;
+      }
+    }
+    ASSERT_EQ(programs.size(), 2U) << "the test's arguments are the programs";
+  }
+
+  // The one that knows the CPU that is emulated.
+  static const char* Debugger() { return Emulator() == nullptr ? "gdb" : "gdb-multiarch"; }
+
+  // Returns: what makes gdb run the program with its argument up to the breakpoint.
+  static std::vector<std::string> Start() {
+    if (Emulator() == nullptr) return {"run"};
+    // The emulator waits at the socket for a debugger, before the program's first instruction.
+    static const ScratchFolder folder;
+    static int started = 0;
+    const std::string socket = folder.path() + "/" + std::to_string(started++);
+    return {"shell " + std::string(Emulator()) + " -g " + socket + " " + Program() + " " +
+                std::get<1>(GetParam()) + " > /dev/null & until test -S " + socket +
+                " || ! kill -0 $!; do sleep 0.01; done",
+            "target remote " + socket, "continue"};
+  }
+
+  // Returns: what gdb prints for `commands`, which find the program at the breakpoint.
+  static std::string Gdb(const std::vector<std::string>& commands) {
+    std::vector<std::string> words = {Debugger(), "-nx", "-batch"};
+    for (const char* const setting :
+         {"set debuginfod enabled off", "set width 0", "set style enabled off",
+          "set disable-randomization off", "break BreakHere"}) {
+      words.insert(words.end(), {"-ex", setting});
+    }
+    for (const std::string& command : Start()) words.insert(words.end(), {"-ex", command});
+    for (const std::string& command : commands) words.insert(words.end(), {"-ex", command});
+    words.insert(words.end(), {"--args", Program(), std::get<1>(GetParam())});
+    return RunCommand(words).output;
+  }
+
+  static const std::string& Program() { return programs[std::get<0>(GetParam())]; }
+
+  // Returns: the backtraces at the breakpoint, in a generator that has just begun and in the same
+  // after a suspend. gdb is slow to start, so one run serves all tests with the same parameters.
+  static std::pair<std::string, std::string> Backtraces() {
+    static std::map<ParamType, std::pair<std::string, std::string>> cache;
+    const auto [entry, is_new] = cache.try_emplace(GetParam());
+    if (is_new) {
+      const std::string output =
+          Gdb({"backtrace", "echo AND AFTER A SUSPEND\\n", "continue", "backtrace"});
+      const size_t middle = output.find("AND AFTER A SUSPEND");
+      if (middle == std::string::npos) {
+        ADD_FAILURE() << output;
+      } else {
+        entry->second = {output.substr(0, middle), output.substr(middle)};
+      }
+    }
+    return entry->second;
+  }
+
+  // Returns: the functions of gdb's backtrace in `output`, the innermost first.
+  static std::vector<std::string> FramesIn(const std::string& output) {
+    // For example "#12 0x0000555555555642 in Inner (yielder=..., value=1) at gdb_program.cc:20".
+    // At the beginning of a source line gdb leaves out the address.
+    std::vector<std::string> frames;
+    for (const std::string& line : SplitLines(output)) {
+      if (line.empty() || line[0] != '#') continue;
+      size_t begin = line.find_first_not_of(' ', line.find(' '));
+      if (begin != std::string::npos && line.compare(begin, 2, "0x") == 0) {
+        begin = line.find(" in ", begin) + 4;
+      }
+      const size_t end = line.find(" (", begin);
+      if (end != std::string::npos) frames.push_back(line.substr(begin, end - begin));
+    }
+    return frames;
+  }
+
+  static void ExpectWholeBacktrace(const std::string& output) {
+    const std::vector<std::string> frames = FramesIn(output);
+    std::vector<std::string> named;
+    for (const std::string& frame : frames) {
+      for (const char* const name :
+           {"BreakHere", "Inner", "Body", "Resumer", "AboveResumer", "main"}) {
+        if (frame == name) named.push_back(frame);
+      }
+    }
+    EXPECT_EQ(named, std::vector<std::string>(
+                         {"BreakHere", "Inner", "Body", "Resumer", "AboveResumer", "main"}));
+    EXPECT_TRUE(!frames.empty() && frames.back() == "main");
+    // What gdb says of a stack that it does not trust, and of frames that it cannot name.
+    for (const char* const complaint :
+         {"corrupt stack", "previous frame", "Backtrace stopped", "signal handler called", "??"}) {
+      EXPECT_EQ(output.find(complaint), std::string::npos) << complaint;
+    }
+    if (HasFailure()) std::cerr << "gdb said:\n" << output;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    All, GdbTest, ::testing::Combine(::testing::Values(0, 1), ::testing::Values("below", "above")),
+    [](const auto& parameters) {
+      return std::string(std::get<0>(parameters.param) == 0 ? "Unoptimized" : "Optimized") +
+             (std::get<1>(parameters.param) == "below" ? "Below" : "Above");
+    });
+
+TEST_P(GdbTest, BacktraceInAGeneratorThatHasJustBegunReachesMain) {
+  ExpectWholeBacktrace(Backtraces().first);
+}
+
+TEST_P(GdbTest, BacktraceInAGeneratorThatWasSuspendedReachesMain) {
+  ExpectWholeBacktrace(Backtraces().second);
+}
+
+TEST_P(GdbTest, UpIntoTheResumerFindsItsLocals) {
+  const std::vector<std::string> frames = FramesIn(Backtraces().second);
+  size_t depth = 0;
+  while (depth < frames.size() && frames[depth] != "Resumer") ++depth;
+  ASSERT_LT(depth, frames.size());
+  const std::string output =
+      Gdb({"continue", "up " + std::to_string(depth), "print local_of_resumer"});
+  EXPECT_NE(output.find("= 4711\n"), std::string::npos) << output;
+}
+
+}  // namespace
+}  // namespace fringe::testing
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  fringe::testing::programs.assign(argv + 1, argv + argc);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,30 @@
+"""Tests under Valgrind."""
+
+load("@rules_cc//cc:cc_test.bzl", "cc_test")
+
+def valgrind_test(name, binary, leave_out = [], on_threads = [], expect_warning = False, **kwargs):
+    """Runs a program under memcheck: a test that fails where Valgrind finds an error or a leak.
+
+    Args:
+      name: the test's name.
+      binary: the program's label: a cc_test, or a cc_binary that takes GoogleTest's flags or
+        ignores them.
+      leave_out: patterns of tests that the program is not to run, besides death tests: those leave
+        processes that die with whatever they have allocated.
+      on_threads: patterns of tests that switch on another thread than the first. With a glibc that
+        guards the stacks of threads without mappings of their own, Valgrind does not follow these, so
+        they are left out there.
+      expect_warning: Valgrind must warn of a stack that it does not know.
+      **kwargs: as for any test.
+    """
+    cc_test(
+        name = name,
+        size = kwargs.pop("size", "medium"),
+        args = [
+            "$(rootpath %s)" % binary,
+            "--expect_warning" if expect_warning else "'%s'" % ":".join(["*DeathTest*"] + leave_out),
+        ] + (["'%s'" % ":".join(on_threads)] if on_threads else []),
+        data = [binary],
+        deps = ["//testing/debuggers:valgrind_runner"],
+        **kwargs
+    )

@@ -1,0 +1,81 @@
+// What the random programs are written in terms of: a second copy of everything that they keep.
+
+#ifndef FRINGE_TESTING_RANDOM_PROGRAMS_KEEPER_H_
+#define FRINGE_TESTING_RANDOM_PROGRAMS_KEEPER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "arch/arch.h"
+#include "fringe/generator.h"
+#include "stacks/os_stack.h"
+#include "testing/registers/opaque.h"
+
+namespace fringe::testing {
+
+// Remembers values by number, in memory that no switch touches, and compares them later. It is all
+// inlined and calls nothing, so that leaf functions can use it.
+class Keeper {
+ public:
+  static constexpr size_t kSlots = 64;
+
+  template <typename T>
+  [[gnu::always_inline]] void Note(size_t slot, const T& value) {
+    std::memcpy(slots_[slot], &value, kBytes<T>);
+  }
+
+  template <typename T>
+  [[gnu::always_inline]] void Check(size_t slot, const T& value) {
+    CheckThat(slot, std::memcmp(slots_[slot], &value, kBytes<T>) == 0);
+  }
+
+  [[gnu::always_inline]] void CheckThat(size_t slot, bool right) {
+    wrong_ |= (right ? uint64_t{0} : uint64_t{1}) << slot;
+  }
+
+  // That `address` is what the declaration of a local asked for.
+  [[gnu::always_inline]] void CheckAligned(size_t slot, const void* address, size_t alignment) {
+    auto number = reinterpret_cast<uintptr_t>(address);
+    Hide(number);  // the compiler takes it for granted
+    CheckThat(slot, number % alignment == 0);
+  }
+
+  // Returns: a bit for each number whose value was wrong.
+  uint64_t wrong() const { return wrong_; }
+
+ private:
+  // Of a `long double` of x87, what is no padding.
+  template <typename T>
+  static constexpr size_t kBytes =
+      std::is_same_v<T, long double> && std::numeric_limits<T>::digits == 64 ? 10 : sizeof(T);
+
+  alignas(64) std::byte slots_[kSlots][64];
+  uint64_t wrong_ = 0;
+};
+
+// Both are calls.
+[[gnu::noinline]] void FillBlock(unsigned char* block, size_t bytes, unsigned seed);
+[[gnu::noinline]] bool IsFilled(const unsigned char* block, size_t bytes, unsigned seed);
+
+// A call that takes and gives back values in registers of several classes.
+[[gnu::noinline]] double Mix(uint64_t a, double b, float c);
+
+// The two sides of a program. They do not switch equally often.
+struct RawProgram {
+  const char* name;
+  void (*resumer)(Keeper& keeper, arch::LinkRecord* record);
+  void (*body)(Keeper& keeper, arch::LinkRecord* record);
+};
+
+struct GeneratorProgram {
+  const char* name;
+  void (*resumer)(Keeper& keeper, Generator<void, void, OsStack>& generator);
+  void (*body)(Keeper& keeper, Yielder<void>& yielder);
+};
+
+}  // namespace fringe::testing
+
+#endif  // FRINGE_TESTING_RANDOM_PROGRAMS_KEEPER_H_

@@ -1,0 +1,183 @@
+// Runs random programs that keep values of every kind over resumes and suspends, and look after
+// each whether they are still right. write_programs.cc says what they are like.
+
+#include <cstddef>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+#include "fringe/generator.h"
+#include "gtest/gtest.h"
+#include "stacks/os_stack.h"
+#include "testing/registers/opaque.h"
+#include "testing/registers/random_programs/keeper.h"
+#include "testing/support/raw_generator.h"
+
+namespace fringe::testing {
+
+// The tables of the written files. BUILD has the same seeds.
+#define FRINGE_FOR_EACH_SEED(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8)
+#define FRINGE_DECLARE_TABLES(SEED)              \
+  extern const RawProgram kRawPrograms_##SEED[]; \
+  extern const GeneratorProgram kGeneratorPrograms_##SEED[];
+FRINGE_FOR_EACH_SEED(FRINGE_DECLARE_TABLES)
+
+void PrintTo(const RawProgram& program, std::ostream* out) { *out << program.name; }
+void PrintTo(const GeneratorProgram& program, std::ostream* out) { *out << program.name; }
+
+namespace {
+
+constexpr size_t kStackBytes = 256 << 10;
+
+// Of the stack that the system gave the thread, Valgrind knows what has been touched so far. It
+// would warn of a switch back to a frame so large that its lowest page has not been: a switch
+// pushes nothing that would touch it.
+const bool kStackIsTouched = [] {
+  volatile std::byte block[128 << 10];
+  for (size_t i = sizeof block; i > 4096; i -= 4096) block[i - 1] = std::byte();
+  return true;
+}();
+
+#define FRINGE_RAW_TABLE(SEED) kRawPrograms_##SEED,
+const std::vector<const RawProgram*> kRawTables = {FRINGE_FOR_EACH_SEED(FRINGE_RAW_TABLE)};
+#define FRINGE_GENERATOR_TABLE(SEED) kGeneratorPrograms_##SEED,
+const std::vector<const GeneratorProgram*> kGeneratorTables = {
+    FRINGE_FOR_EACH_SEED(FRINGE_GENERATOR_TABLE)};
+
+template <typename Program>
+std::vector<Program> All(const std::vector<const Program*>& tables) {
+  std::vector<Program> programs;
+  for (const Program* table : tables) {
+    for (; table->name != nullptr; ++table) programs.push_back(*table);
+  }
+  return programs;
+}
+
+template <typename Program>
+std::string NameOf(const ::testing::TestParamInfo<Program>& info) {
+  return info.param.name;
+}
+
+// --- By the raw switch
+// -------------------------------------------------------------------------------
+
+class RawProgramTest : public ::testing::TestWithParam<RawProgram> {};
+INSTANTIATE_TEST_SUITE_P(Random, RawProgramTest, ::testing::ValuesIn(All(kRawTables)),
+                         &NameOf<RawProgram>);
+
+// What a generator is told by the first resume.
+struct Task {
+  const RawProgram* program;
+  Keeper* keeper;
+  bool finished = false;
+};
+
+void RunBodyOnce(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  auto* const task = reinterpret_cast<Task*>(word);
+  task->program->body(*task->keeper, record);
+  task->finished = true;
+  for (;;) arch::Suspend(0, record);
+}
+
+void RunBodyForever(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  const Task task = *reinterpret_cast<Task*>(word);
+  arch::Suspend(0, record);
+  for (;;) task.program->body(*task.keeper, record);
+}
+
+void ScrambleForever(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
+  for (;;) {
+    ScrambleRegisters();
+    arch::Suspend(0, record);
+  }
+}
+
+TEST_P(RawProgramTest, ResumerKeepsItsValues) {
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever);
+  Keeper keeper;
+  GetParam().resumer(keeper, generator.record());
+  EXPECT_EQ(keeper.wrong(), 0U);
+}
+
+TEST_P(RawProgramTest, BodyKeepsItsValues) {
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &RunBodyOnce);
+  Keeper keeper;
+  Task task = {&GetParam(), &keeper};
+  while (!task.finished) {
+    ScrambleRegisters();
+    arch::Resume(reinterpret_cast<uintptr_t>(&task), generator.record());
+  }
+  EXPECT_EQ(keeper.wrong(), 0U);
+}
+
+TEST_P(RawProgramTest, BothKeepTheirValues) {
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &RunBodyForever);
+  Keeper body_keeper;
+  Task task = {&GetParam(), &body_keeper};
+  arch::Resume(reinterpret_cast<uintptr_t>(&task), generator.record());
+  Keeper resumer_keeper;
+  for (int i = 0; i < 3; ++i) GetParam().resumer(resumer_keeper, generator.record());
+  EXPECT_EQ(resumer_keeper.wrong(), 0U);
+  EXPECT_EQ(body_keeper.wrong(), 0U);
+}
+
+// --- By Generator
+// ------------------------------------------------------------------------------------
+
+class GeneratorProgramTest : public ::testing::TestWithParam<GeneratorProgram> {};
+INSTANTIATE_TEST_SUITE_P(Random, GeneratorProgramTest, ::testing::ValuesIn(All(kGeneratorTables)),
+                         &NameOf<GeneratorProgram>);
+
+// Bodies run to their end: destroying an unfinished generator needs exceptions.
+
+TEST_P(GeneratorProgramTest, ResumerKeepsItsValues) {
+  bool finish = false;
+  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
+    while (!finish) {
+      ScrambleRegisters();
+      yielder.Suspend();
+    }
+  });
+  Keeper keeper;
+  GetParam().resumer(keeper, generator);
+  EXPECT_EQ(keeper.wrong(), 0U);
+  finish = true;
+  EXPECT_FALSE(generator.Resume());
+}
+
+TEST_P(GeneratorProgramTest, BodyKeepsItsValues) {
+  Keeper keeper;
+  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
+    GetParam().body(keeper, yielder);
+  });
+  for (bool resumed = true; resumed;) {
+    ScrambleRegisters();
+    resumed = generator.Resume();
+  }
+  EXPECT_EQ(keeper.wrong(), 0U);
+}
+
+TEST_P(GeneratorProgramTest, BothKeepTheirValues) {
+  bool finish = false;
+  Keeper body_keeper;
+  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
+    while (!finish) GetParam().body(body_keeper, yielder);
+  });
+  Keeper resumer_keeper;
+  for (int i = 0; i < 3; ++i) GetParam().resumer(resumer_keeper, generator);
+  finish = true;
+  while (generator.Resume()) {
+  }
+  EXPECT_EQ(resumer_keeper.wrong(), 0U);
+  EXPECT_EQ(body_keeper.wrong(), 0U);
+}
+
+// The least that is asked for: each program is a function on either side.
+TEST(RandomProgramsTest, AreAtLeastTwoHundred) {
+  EXPECT_TRUE(kStackIsTouched);
+  EXPECT_GE(All(kRawTables).size() + All(kGeneratorTables).size(), 200U);
+}
+
+}  // namespace
+}  // namespace fringe::testing

@@ -1,0 +1,431 @@
+// Each trap of a switch in inline assembly: what the compiler keeps over one, on either side, in
+// whichever place. docs/design.md lists the traps. Compiled under more flags than the build's own,
+// see BUILD.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#if defined(__ARM_FEATURE_SVE)
+#include <arm_sve.h>
+#include <sys/auxv.h>
+#endif
+
+#include "arch/arch.h"
+#include "fringe/generator.h"
+#include "gtest/gtest.h"
+#include "stacks/os_stack.h"
+#include "testing/registers/opaque.h"
+#include "testing/support/raw_generator.h"
+
+namespace fringe::testing {
+namespace {
+
+constexpr size_t kStackBytes = 256 << 10;
+
+// --- The sides of a switch
+// -------------------------------------------------------------------------
+
+// Each is called where a switch is wanted, and is inlined there.
+
+struct RawResume {
+  arch::LinkRecord* record;
+  [[gnu::always_inline]] void operator()() const { arch::Resume(0, record); }
+};
+
+struct RawSuspend {
+  arch::LinkRecord* record;
+  [[gnu::always_inline]] void operator()() const { arch::Suspend(0, record); }
+};
+
+struct GeneratorResume {
+  Generator<void, void, OsStack>* generator;
+  [[gnu::always_inline]] void operator()() const { generator->Resume(); }
+};
+
+struct GeneratorSuspend {
+  Yielder<void>* yielder;
+  [[gnu::always_inline]] void operator()() const { yielder->Suspend(); }
+};
+
+// --- The traps
+// -------------------------------------------------------------------------------------
+
+// Each has `Run(side)`, a function that keeps something over several switches and returns how many
+// pieces of it were wrong afterwards.
+
+constexpr int kSwitches = 3;
+
+// A leaf function's locals lie below its stack pointer. Whatever a switch pushes lands on them.
+struct RedZone {
+  static constexpr const char* kName = "RedZone";
+
+  // Whether the locals were below the stack pointer: where the compiler uses no red zone, this is
+  // no test of it.
+  static inline bool below_stack_pointer;
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    uint64_t locals[12];
+    for (unsigned i = 0; i < 12; ++i) locals[i] = 0x0101010101010101 * i;
+    asm volatile("" : "+m"(locals));
+    below_stack_pointer = static_cast<ptrdiff_t>(arch::StackBytesBelow(locals)) < 0;
+    side();
+    asm volatile("" : "+m"(locals));
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < 12; ++i) wrong += locals[i] != 0x0101010101010101 * i;
+    return wrong;
+  }
+};
+
+// Beside an `alloca`, Clang finds an over-aligned local by a register of its own, and GCC by the
+// frame pointer.
+struct BasePointer {
+  static constexpr const char* kName = "BasePointer";
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < kSwitches; ++i) {
+      size_t bytes = 24 + 40 * i;
+      Hide(bytes);
+      auto* const block = static_cast<unsigned char*>(__builtin_alloca(bytes));
+      std::memset(block, static_cast<int>(i + 1), bytes);
+      alignas(64) uint64_t aligned[8];
+      for (unsigned j = 0; j < 8; ++j) aligned[j] = i * 8 + j;
+      asm volatile("" : "+m"(aligned) : "r"(block) : "memory");
+      side();
+      asm volatile("" : "+m"(aligned) : "r"(block) : "memory");
+      auto address = reinterpret_cast<uintptr_t>(aligned);
+      Hide(address);
+      wrong += address % 64 != 0;
+      for (unsigned j = 0; j < 8; ++j) wrong += aligned[j] != i * 8 + j;
+      for (unsigned j = 0; j < bytes; ++j) wrong += block[j] != i + 1;
+    }
+    return wrong;
+  }
+};
+
+// More values of one type than there are registers for it, so that each register holds one.
+template <typename T>
+struct Live {
+  using Type = T;
+
+  static constexpr auto kNameAndCount = [] {
+    if constexpr (std::is_same_v<T, uint32_t>) return std::pair("Uint32", 33);
+    if constexpr (std::is_same_v<T, WideInteger>) return std::pair("WideInteger", 17);
+    if constexpr (std::is_same_v<T, uint64_t>) return std::pair("Uint64", 33);
+    if constexpr (std::is_same_v<T, float>) return std::pair("Float", 33);
+    if constexpr (std::is_same_v<T, double>) return std::pair("Double", 33);
+    if constexpr (std::is_same_v<T, long double>) return std::pair("LongDouble", kLiveLongDoubles);
+    if constexpr (std::is_same_v<T, Vector128>) return std::pair("Vector128", 33);
+    if constexpr (std::is_same_v<T, Vector256>) return std::pair("Vector256", 33);
+    if constexpr (std::is_same_v<T, Vector512>) return std::pair("Vector512", 33);
+  }();
+  static constexpr const char* kName = kNameAndCount.first;
+  static constexpr size_t kCount = kNameAndCount.second;
+
+  [[gnu::always_inline]] static void Make(T& value, size_t i) {
+    if constexpr (std::is_same_v<T, WideInteger>) {
+      value = (static_cast<T>(i + 1) << 4 * sizeof(T)) + i + 2;
+    } else if constexpr (std::is_arithmetic_v<T>) {
+      value = static_cast<T>(i + 1);
+    } else {
+      for (size_t j = 0; j < sizeof(T) / sizeof(uint64_t); ++j) value[j] = i * 16 + j + 1;
+    }
+  }
+
+  template <size_t... kIndices>
+  [[gnu::always_inline]] static void HideAll(T* values, std::index_sequence<kIndices...>) {
+    (Hide(values[kIndices]), ...);
+  }
+
+  [[gnu::always_inline]] static bool Differs(const T& value, size_t i) {
+    T expected;
+    Make(expected, i);
+    if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, WideInteger>) {
+      return value != expected;
+    } else {
+      return std::memcmp(&value, &expected, sizeof value) != 0;
+    }
+  }
+
+  template <size_t... kIndices>
+  [[gnu::always_inline]] static unsigned CountDifferences(const T* values,
+                                                          std::index_sequence<kIndices...>) {
+    return (0U + ... + (Differs(values[kIndices], kIndices) ? 1U : 0U));
+  }
+
+  template <size_t... kIndices>
+  [[gnu::always_inline]] static void MakeAll(T* values, std::index_sequence<kIndices...>) {
+    (Make(values[kIndices], kIndices), ...);
+  }
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    constexpr std::make_index_sequence<kCount> kIndices;
+    T values[kCount];
+    MakeAll(values, kIndices);
+    for (int i = 0; i < kSwitches; ++i) {
+      HideAll(values, kIndices);
+      side();
+    }
+    return CountDifferences(values, kIndices);
+  }
+};
+
+#if defined(__AVX512F__)
+// The mask registers.
+struct LiveMasks {
+  static constexpr const char* kName = "Mask";
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    uint16_t a = 0x1234, b = 0x2345, c = 0x3456, d = 0x4567, e = 0x5678, f = 0x6789, g = 0x789a;
+    for (int i = 0; i < kSwitches; ++i) {
+      asm volatile("" : "+k"(a), "+k"(b), "+k"(c), "+k"(d), "+k"(e), "+k"(f), "+k"(g));
+      side();
+      asm volatile("" : "+k"(a), "+k"(b), "+k"(c), "+k"(d), "+k"(e), "+k"(f), "+k"(g));
+    }
+    return 0U + (a != 0x1234) + (b != 0x2345) + (c != 0x3456) + (d != 0x4567) + (e != 0x5678) +
+           (f != 0x6789) + (g != 0x789a);
+  }
+};
+#endif
+
+#if defined(__ARM_FEATURE_SVE)
+// Vectors of whichever length the CPU has, and predicates. They have no size, so there is no array
+// of them.
+struct LiveScalable {
+  static constexpr const char* kName = "Scalable";
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    svuint64_t a = svindex_u64(1, 1), b = svindex_u64(2, 3), c = svindex_u64(3, 5),
+               d = svindex_u64(4, 7);
+    svbool_t p = svwhilelt_b8(0, 3), q = svwhilelt_b8(0, 17), r = svptrue_b8();
+    for (int i = 0; i < kSwitches; ++i) {
+      asm volatile("" : "+w"(a), "+w"(b), "+w"(c), "+w"(d), "+Upa"(p), "+Upa"(q), "+Upa"(r));
+      side();
+      asm volatile("" : "+w"(a), "+w"(b), "+w"(c), "+w"(d), "+Upa"(p), "+Upa"(q), "+Upa"(r));
+    }
+    const svbool_t all = svptrue_b8();
+    const auto differs = [&](svuint64_t value, uint64_t first, uint64_t step) {
+      return svptest_any(all, svcmpne(all, value, svindex_u64(first, step)));
+    };
+    const auto misses = [&](svbool_t value, uint64_t count) {
+      return svcntp_b8(all, value) != count;
+    };
+    return 0U + differs(a, 1, 1) + differs(b, 2, 3) + differs(c, 3, 5) + differs(d, 4, 7) +
+           misses(p, 3) + misses(q, svcntb() < 17 ? svcntb() : 17) + misses(r, svcntb());
+  }
+};
+#endif
+
+// A few of everything, so that no class of registers is spilt for want of others.
+struct LiveMixture {
+  static constexpr const char* kName = "Mixture";
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    uint64_t a = 1, b = 2, c = 3;
+    double d = 4, e = 5;
+    float f = 6;
+    Vector128 g = {7, 8}, h = {9, 10};
+    long double j = 11;
+    bool k = true;
+    for (int i = 0; i < kSwitches; ++i) {
+      Hide(a), Hide(b), Hide(c), Hide(d), Hide(e), Hide(f), Hide(g), Hide(h), Hide(j), Hide(k);
+      side();
+    }
+    return 0U + (a != 1) + (b != 2) + (c != 3) + (d != 4) + (e != 5) + (f != 6) +
+           (g[0] != 7 || g[1] != 8) + (h[0] != 9 || h[1] != 10) + (j != 11) + !k;
+  }
+};
+
+// What this target has registers for; the test below says what is missing.
+using Traps = ::testing::Types<
+#if defined(__AVX__)
+    Live<Vector256>,
+#endif
+#if defined(__AVX512F__)
+    Live<Vector512>, LiveMasks,
+#endif
+#if defined(__ARM_FEATURE_SVE)
+    LiveScalable,
+#endif
+#if UINTPTR_MAX > UINT32_MAX
+    Live<uint64_t>,
+#endif
+    RedZone, BasePointer, Live<uint32_t>, Live<WideInteger>, Live<float>, Live<double>,
+    Live<long double>, Live<Vector128>, LiveMixture>;
+
+TEST(TrapTargetTest, HasEveryRegister) {
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(__AVX512F__)
+  GTEST_SKIP() << "no AVX-512: vectors of more than "
+#if defined(__AVX__)
+               << 256
+#elif defined(__SSE2__)
+               << 128
+#else
+               << 64
+#endif
+               << " bits and masks are tested under --config=native";
+#elif defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)
+  GTEST_SKIP() << "no SVE: scalable vectors and predicates are tested by trap_test_sve";
+#elif defined(__s390x__) && !defined(__VX__)
+  GTEST_SKIP() << "no vector registers: they are tested by trap_test_z13";
+#endif
+}
+
+// --- The tests
+// -------------------------------------------------------------------------------------
+
+// A trap is sprung by the other side's use of the registers, so the other side uses all of them.
+
+struct TrapNames {
+  template <typename Trap>
+  static std::string GetName(int) {
+    return Trap::kName;
+  }
+};
+
+template <typename Trap>
+class TrapTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(__ARM_FEATURE_SVE)
+    if ((getauxval(AT_HWCAP) & HWCAP_SVE) == 0) GTEST_SKIP() << "this CPU has no SVE";
+#endif
+  }
+};
+TYPED_TEST_SUITE(TrapTest, Traps, TrapNames);
+
+// For the end of a test of leaf functions: says so where it was none.
+template <typename Trap>
+bool IsWhatItSays() {
+  if constexpr (std::is_same_v<Trap, RedZone>) return RedZone::below_stack_pointer;
+  return true;
+}
+
+void ScrambleForever(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
+  for (;;) {
+    ScrambleRegisters();
+    arch::Suspend(0, record);
+  }
+}
+
+TYPED_TEST(TrapTest, KeepsItOverARawResume) {
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever);
+  EXPECT_EQ(TypeParam::Run(RawResume{generator.record()}), 0U);
+  if (!IsWhatItSays<TypeParam>()) {
+    GTEST_SKIP() << "the compiler put the locals of a leaf function above the stack pointer";
+  }
+}
+
+// What the generator of the next test tells it.
+struct Progress {
+  bool finished = false;
+  unsigned wrong = 0;
+};
+
+template <typename Trap>
+void RunOnce(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  auto* const progress = reinterpret_cast<Progress*>(word);
+  progress->wrong = Trap::Run(RawSuspend{record});
+  progress->finished = true;
+  for (;;) arch::Suspend(0, record);
+}
+
+TYPED_TEST(TrapTest, KeepsItOverARawSuspend) {
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &RunOnce<TypeParam>);
+  Progress progress;
+  while (!progress.finished) {
+    ScrambleRegisters();
+    arch::Resume(reinterpret_cast<uintptr_t>(&progress), generator.record());
+  }
+  EXPECT_EQ(progress.wrong, 0U);
+  if (!IsWhatItSays<TypeParam>()) {
+    GTEST_SKIP() << "the compiler put the locals of a leaf function above the stack pointer";
+  }
+}
+
+TYPED_TEST(TrapTest, KeepsItOverAResume) {
+  bool finish = false;
+  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
+    while (!finish) {
+      ScrambleRegisters();
+      yielder.Suspend();
+    }
+  });
+  EXPECT_EQ(TypeParam::Run(GeneratorResume{&generator}), 0U);
+  finish = true;
+  generator.Resume();
+}
+
+TYPED_TEST(TrapTest, KeepsItOverASuspend) {
+  unsigned wrong = 0;
+  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
+    wrong = TypeParam::Run(GeneratorSuspend{&yielder});
+  });
+  for (bool resumed = true; resumed;) {
+    ScrambleRegisters();
+    resumed = generator.Resume();
+  }
+  EXPECT_EQ(wrong, 0U);
+}
+
+#if defined(__MMX__)
+// The compilers keep integers of MMX registers only where intrinsics ask for them, and the ABI
+// wants `emms` before a call; a switch is none. Both sides leave the x87 unit alone meanwhile.
+TEST(MmxTest, KeepsThemOverARawResume) {
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes),
+                                 [](uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
+                                   for (;;) {
+                                     asm volatile(
+                                         "pcmpeqd %%mm0, %%mm0\n\t"
+                                         "pcmpeqd %%mm1, %%mm1\n\t"
+                                         "pcmpeqd %%mm2, %%mm2\n\t"
+                                         "pcmpeqd %%mm3, %%mm3\n\t"
+                                         "pcmpeqd %%mm4, %%mm4\n\t"
+                                         "pcmpeqd %%mm5, %%mm5\n\t"
+                                         "pcmpeqd %%mm6, %%mm6\n\t"
+                                         "pcmpeqd %%mm7, %%mm7"
+                                         :
+                                         :
+                                         : "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7");
+                                     arch::Suspend(0, record);
+                                   }
+                                 });
+  using Vector64 [[gnu::vector_size(8)]] = int;
+  Vector64 a = {1, 2}, b = {3, 4}, c = {5, 6}, d = {7, 8};
+  asm volatile("" : "+y"(a), "+y"(b), "+y"(c), "+y"(d));
+  arch::Resume(0, generator.record());
+  asm volatile("" : "+y"(a), "+y"(b), "+y"(c), "+y"(d));
+  const int kept[] = {a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]};
+  asm volatile("emms" : : : "memory");
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(kept[i], i + 1);
+}
+#endif  // defined(__MMX__)
+
+#if defined(__powerpc64__)
+[[gnu::noinline]] void ResumeOnce(arch::LinkRecord* record) { arch::Resume(0, record); }
+
+// No statement can ask for a condition to be in one of them, but a caller may have one there.
+TEST(ConditionRegisterTest, AFunctionThatResumesKeepsThoseOfItsCaller) {
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever);
+  constexpr uint64_t kKept = 0x00fff000;  // cr2 to cr4
+  constexpr uint64_t kConditions = 0x00428000;
+  asm volatile("mtcrf 0x38, %0" : : "r"(kConditions) : "cr2", "cr3", "cr4");
+  ResumeOnce(generator.record());
+  uint64_t conditions;
+  asm volatile("mfcr %0" : "=r"(conditions));
+  EXPECT_EQ(conditions & kKept, kConditions);
+}
+#endif  // defined(__powerpc64__)
+
+}  // namespace
+}  // namespace fringe::testing

@@ -1,0 +1,65 @@
+// A generator by the backend alone, for tests of the switch itself: no checks, no values, no end.
+
+#ifndef FRINGE_TESTING_SUPPORT_RAW_GENERATOR_H_
+#define FRINGE_TESTING_SUPPORT_RAW_GENERATOR_H_
+
+#include <sanitizer/asan_interface.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <utility>
+
+#include "arch/arch.h"
+#include "stacks/os_stack.h"
+#include "stacks/stack.h"
+
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define FRINGE_RAW_GENERATOR_VALGRIND 1
+#else
+#define FRINGE_RAW_GENERATOR_VALGRIND 0
+#endif
+
+namespace fringe::testing {
+
+// Owns a stack with a link record at its base. `arch::Resume(word, generator.record())` resumes it.
+// What is suspended on the stack when it goes is given up.
+template <Stack StackT = OsStack>
+class RawGenerator {
+ public:
+  RawGenerator(StackT stack, arch::Entry entry) : stack_(std::move(stack)) {
+    const auto base = reinterpret_cast<uintptr_t>(stack_.base());
+    std::byte* const place =
+        stack_.base() - base % alignof(arch::LinkRecord) - sizeof(arch::LinkRecord);
+    record_ = new (place) arch::LinkRecord;
+    arch::Init(record_, place, entry);
+#if FRINGE_RAW_GENERATOR_VALGRIND
+    valgrind_id_ = VALGRIND_STACK_REGISTER(stack_.limit(), stack_.base());
+#endif
+  }
+  ~RawGenerator() {
+    // The redzones of frames that are given up are not for whoever gets the memory next. (Nothing
+    // without AddressSanitizer.)
+    ASAN_UNPOISON_MEMORY_REGION(stack_.limit(),
+                                static_cast<size_t>(stack_.base() - stack_.limit()));
+#if FRINGE_RAW_GENERATOR_VALGRIND
+    VALGRIND_STACK_DEREGISTER(valgrind_id_);
+#endif
+  }
+  RawGenerator(const RawGenerator&) = delete;
+  RawGenerator& operator=(const RawGenerator&) = delete;
+
+  arch::LinkRecord* record() const { return record_; }
+
+ private:
+  StackT stack_;
+  arch::LinkRecord* record_;
+#if FRINGE_RAW_GENERATOR_VALGRIND
+  unsigned valgrind_id_;
+#endif
+};
+
+}  // namespace fringe::testing
+
+#endif  // FRINGE_TESTING_SUPPORT_RAW_GENERATOR_H_

@@ -1,0 +1,105 @@
+// Lets libgcc's unwinder pass the frame of a signal handler under qemu-ppc64le, as it does on
+// Linux.
+//
+// A handler returns to a few instructions of the kernel's, the CFI of which is in the kernel's own
+// shared library. The emulator has neither that library nor the instructions that libgcc looks for
+// where there is no CFI.
+
+#ifndef FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_PPC64LE_H_
+#define FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_PPC64LE_H_
+
+#include <ucontext.h>
+#include <unwind.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+extern "C" void __register_frame(void* table);
+
+namespace fringe::testing {
+
+// Where the rules below look for the registers.
+inline const volatile unsigned long* signal_frame_registers;
+
+// Writes a table of call frame information, in the form of a section .eh_frame ("Linux Standard
+// Base Core Specification", section 10.6).
+class FrameTableWriter {
+ public:
+  explicit FrameTableWriter(std::byte* out) : out_(out) {}
+
+  std::byte* place() const { return out_; }
+
+  template <typename... Bytes>
+  void Put(Bytes... bytes) {
+    (Byte(static_cast<unsigned>(bytes)), ...);
+  }
+  template <typename T>
+  void PutWord(T word) {
+    std::memcpy(out_, &word, sizeof word);
+    out_ += sizeof word;
+  }
+  // A register's rule: it is in the given word of `signal_frame_registers`.
+  void PutRule(unsigned number, unsigned word) {
+    Put(0x10, number, 13);  // DW_CFA_expression, of that length
+    PutAddress(word);
+  }
+  // The operations that push the address of that word.
+  void PutAddress(unsigned word) {
+    Put(0x03);  // DW_OP_addr
+    PutWord(&signal_frame_registers);
+    const unsigned offset = 8 * word;
+    Put(0x06, 0x23, (offset & 0x7f) | 0x80, offset >> 7);  // DW_OP_deref, DW_OP_plus_uconst
+  }
+  // Ends what has begun after the length at `length`.
+  void End(std::byte* length) {
+    while ((out_ - length) % 8 != 4) Put(0);
+    const auto bytes = static_cast<uint32_t>(out_ - length - 4);
+    std::memcpy(length, &bytes, sizeof bytes);
+  }
+
+ private:
+  void Byte(unsigned byte) { *out_++ = static_cast<std::byte>(byte); }
+
+  std::byte* out_;
+};
+
+// Called by a signal handler, with the address that it returns to and what it was handed: describes
+// the frame around it, unless something else does.
+inline void DescribeSignalFrame(void* return_address, const ucontext_t& context) {
+  signal_frame_registers = context.uc_mcontext.gp_regs;
+  if (_Unwind_FindEnclosingFunction(return_address) != nullptr) return;
+  static std::byte table[1024];
+  constexpr unsigned kPc = 67;  // the number that Linux gives it
+  FrameTableWriter writer(table);
+
+  std::byte* const common = writer.place();
+  writer.PutWord(uint32_t{0});
+  writer.PutWord(uint32_t{0});
+  writer.Put(1, 'z', 'R', 'S', 0);    // a signal's frame, with addresses as they are
+  writer.Put(1, 0x78, kPc, 1, 0x00);  // alignments 1 and -8; the return address; DW_EH_PE_absptr
+  writer.End(common);
+
+  std::byte* const frame = writer.place();
+  writer.PutWord(uint32_t{0});
+  writer.PutWord(static_cast<uint32_t>(writer.place() - common));
+  // From the address that an unwinder looks up for a return address.
+  writer.PutWord(reinterpret_cast<uintptr_t>(return_address) - 4);
+  writer.PutWord(uintptr_t{12});
+  writer.Put(0);
+  writer.Put(0x0f, 14);  // DW_CFA_def_cfa_expression: what r1 was
+  writer.PutAddress(1);
+  writer.Put(0x06);
+  for (unsigned i = 0; i < 32; ++i) {
+    if (i != 1) writer.PutRule(i, i);
+  }
+  writer.PutRule(kPc, 32);  // PT_NIP
+  writer.PutRule(65, 36);   // lr: PT_LNK
+  writer.End(frame);
+  writer.PutWord(uint32_t{0});
+  __register_frame(table);
+}
+
+}  // namespace fringe::testing
+
+#endif  // FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_PPC64LE_H_

@@ -1,0 +1,215 @@
+// A backtrace taken inside a generator goes on with whoever resumed it, up to main.
+
+#include "testing/unwinding/backtrace.h"
+
+#include <execinfo.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "arch/arch.h"
+#include "fringe/generator.h"
+#include "fringe/on_stack.h"
+#include "gtest/gtest.h"
+#include "stacks/os_stack.h"
+#include "stacks/span_stack.h"
+#include "stacks/stack.h"
+#include "testing/registers/opaque.h"
+#include "testing/registers/saved_registers.h"
+#include "testing/support/ordered_stacks.h"
+#include "testing/support/raw_generator.h"
+
+namespace fringe::testing {
+namespace {
+
+constexpr size_t kStackBytes = 256 << 10;
+
+const void* main_function;
+
+// What two walkers found, as functions.
+struct Traces {
+  Backtrace unwinder;
+  std::vector<const void*> c_library;  // by glibc's backtrace()
+};
+
+[[gnu::noinline]] Traces TakeTraces() {
+  void* addresses[1024];
+  const int count = backtrace(addresses, 1024);
+  Traces traces;
+  for (int i = 0; i < count; ++i) traces.c_library.push_back(FunctionOf(addresses[i]));
+  return traces;
+}
+
+// Leaves of `trace` only what is in `expected`: what is left must be all of that, in that order.
+std::vector<const void*> Among(std::span<const void* const> trace,
+                               std::span<const void* const> expected) {
+  std::vector<const void*> found;
+  std::copy_if(trace.begin(), trace.end(), std::back_inserter(found), [&](const void* function) {
+    return std::find(expected.begin(), expected.end(), function) != expected.end();
+  });
+  return found;
+}
+
+void ExpectTraces(const Traces& traces, const std::vector<const void*>& expected) {
+  EXPECT_EQ(Among(traces.unwinder.functions(), expected), expected);
+  EXPECT_EQ(Among(traces.c_library, expected), expected);
+}
+
+// --- One generator
+// ---------------------------------------------------------------------------------
+
+const void* body_function;
+const void* inner_function;
+const void* outer_function;
+const void* other_outer_function;
+const void* resumer_function;
+
+[[gnu::noinline]] void Inner(Yielder<const Traces&>& yielder) {
+  inner_function = ThisFunction();
+  const Traces traces = TakeTraces();
+  yielder.Suspend(traces);
+  KeepFrame();
+}
+
+void Body(Yielder<const Traces&>& yielder) {
+  body_function = ThisFunction();
+  for (int i = 0; i < 2; ++i) {
+    Inner(yielder);
+    KeepFrame();
+  }
+}
+
+template <typename GeneratorT>
+[[gnu::noinline]] const Traces* Resumer(GeneratorT& generator) {
+  resumer_function = ThisFunction();
+  const Traces* const traces = generator.Resume();
+  KeepFrame();
+  return traces;
+}
+
+template <typename GeneratorT>
+[[gnu::noinline]] const Traces* Outer(GeneratorT& generator) {
+  outer_function = ThisFunction();
+  const Traces* const traces = Resumer(generator);
+  KeepFrame();
+  return traces;
+}
+
+template <typename GeneratorT>
+[[gnu::noinline]] const Traces* OtherOuter(GeneratorT& generator) {
+  other_outer_function = ThisFunction();
+  const Traces* const traces = Resumer(generator);
+  KeepFrame();
+  return traces;
+}
+
+template <Stack StackT>
+void TraceOneGenerator(StackT stack) {
+  auto generator = Generator<const Traces&, void, StackT>::Unguarded(std::move(stack), &Body);
+  const Traces* traces = Outer(generator);
+  ASSERT_NE(traces, nullptr);
+  ExpectTraces(*traces,
+               {inner_function, body_function, resumer_function, outer_function, main_function});
+
+  // Resumed from elsewhere: the trace shows who resumes it now, not who did at first.
+  traces = OtherOuter(generator);
+  ASSERT_NE(traces, nullptr);
+  ExpectTraces(*traces, {inner_function, body_function, resumer_function, other_outer_function,
+                         main_function});
+  EXPECT_FALSE(traces->unwinder.Contains(outer_function));
+  EXPECT_EQ(generator.Resume(), nullptr);
+}
+
+TEST(BacktraceTest, GoesOnWithTheResumer) { TraceOneGenerator(*OsStack::Create(kStackBytes)); }
+
+TEST(BacktraceTest, GoesOnWithTheResumerFromAStackBelow) {
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { TraceOneGenerator(stacks.below); });
+}
+
+TEST(BacktraceTest, GoesOnWithTheResumerFromAStackAbove) {
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { TraceOneGenerator(stacks.above); });
+}
+
+// --- What else is restored
+// -------------------------------------------------------------------------------
+
+// The body compares what an unwinder takes its resumer's registers to be with the record.
+void CompareBody(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
+  struct Visit {
+    const arch::LinkRecord* record;
+    Arrivals arrivals;
+    int frames = 0;
+  } state = {record, {}};
+  ScrambleRegisters();
+  _Unwind_Backtrace(
+      [](_Unwind_Context* context, void* argument) {
+        auto* const visit = static_cast<Visit*>(argument);
+        // Rules that are wrong may lead in circles.
+        if (++visit->frames > 1000) return _URC_END_OF_STACK;
+        CompareRegisters(context, *visit->record, visit->arrivals);
+        return _URC_NO_REASON;
+      },
+      &state);
+  for (;;) arch::Suspend(reinterpret_cast<uintptr_t>(&state.arrivals), record);
+}
+
+TEST(BacktraceTest, RestoresTheRegistersOfTheResumer) {
+  const RawGenerator<OsStack> generator(*OsStack::Create(kStackBytes), &CompareBody);
+  const arch::Message message = arch::Resume(0, generator.record());
+  const auto* const arrivals = reinterpret_cast<const Arrivals*>(message.word);
+  EXPECT_EQ(arrivals->count, 1U);
+  EXPECT_EQ(arrivals->wrong, 0U);
+}
+
+// --- Generators in generators
+// ------------------------------------------------------------------------
+
+constexpr size_t kLevels = 100;
+
+// Each level's own function, the outermost first.
+std::array<const void*, kLevels> levels;
+
+// Each level is a function of its own, so that the order can be told.
+template <size_t kLevel>
+void Level(Yielder<const Traces&>& yielder) {
+  levels[kLevel] = ThisFunction();
+  if constexpr (kLevel + 1 < kLevels) {
+    auto generator =
+        MakeGenerator<const Traces&>(*OsStack::Create(kStackBytes), &Level<kLevel + 1>);
+    while (const Traces* const traces = generator.Resume()) yielder.Suspend(*traces);
+  } else {
+    yielder.Suspend(TakeTraces());
+  }
+  // A constant of its own, so that the compiler does not make one function of all levels.
+  size_t level = kLevel;
+  Hide(level);
+}
+
+TEST(BacktraceTest, NamesAHundredGeneratorsInOrder) {
+  auto generator = MakeGenerator<const Traces&>(*OsStack::Create(kStackBytes), &Level<0>);
+  const Traces* const traces = Outer(generator);
+  ASSERT_NE(traces, nullptr);
+  std::vector<const void*> expected(levels.rbegin(), levels.rend());
+  expected.insert(expected.end(), {resumer_function, outer_function, main_function});
+  ExpectTraces(*traces, expected);
+  EXPECT_EQ(generator.Resume(), nullptr);
+}
+
+}  // namespace
+}  // namespace fringe::testing
+
+int main(int argc, char** argv) {
+  fringe::testing::main_function = fringe::testing::ThisFunction();
+  ::testing::InitGoogleTest(&argc, argv);
+  const int result = RUN_ALL_TESTS();
+  fringe::testing::KeepFrame();
+  return result;
+}

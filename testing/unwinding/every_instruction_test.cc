@@ -1,0 +1,354 @@
+// Unwinds at every instruction of resumes and suspends, as a profiler's signal would: each time one
+// has been executed, a trap brings us into a signal handler that takes a backtrace.
+
+#include <ucontext.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "arch/arch.h"
+#include "fringe/generator.h"
+#include "fringe/on_stack.h"
+#include "gtest/gtest.h"
+#include "stacks/os_stack.h"
+#include "stacks/span_stack.h"
+#include "testing/registers/opaque.h"
+#include "testing/registers/saved_registers.h"
+#include "testing/support/ordered_stacks.h"
+#include "testing/support/raw_generator.h"
+#include "testing/unwinding/backtrace.h"
+#if !defined(__arm__)
+#include "testing/support/single_step.h"
+#endif
+
+#if defined(__arm__)
+
+TEST(EveryInstructionTest, IsNotOfThisCpu) {
+  GTEST_SKIP()
+      << "the unwind tables of 32-bit Arm describe functions where they call others, not at "
+         "every instruction";
+}
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
+
+#else
+
+// Which unwinder the program is linked with.
+#if !defined(FRINGE_TESTING_LLVM_UNWINDER)
+#define FRINGE_TESTING_LLVM_UNWINDER 0
+#endif
+#if FRINGE_TESTING_LLVM_UNWINDER
+#include "testing/unwinding/llvm_backtrace.h"
+#endif
+
+namespace fringe::testing {
+namespace {
+
+constexpr int kRoundTrips = 5;
+
+const void* main_function;
+
+// What the handler is told and what it finds out. It allocates nothing and calls no assertion: both
+// could be what was interrupted.
+struct Stepping {
+  const void* above_resumer = nullptr;  // the function whose frame lies above the resumer's
+  const void* generator = nullptr;      // the generator's own
+  const arch::LinkRecord* record = nullptr;
+
+  size_t in_stubs = 0;
+  size_t instructions = 0;             // elsewhere
+  size_t in_generator = 0;             // of these: with the generator's frame below the resumer's
+  size_t lost = 0;                     // of these: from where the resumer's caller was not found
+  std::array<const void*, 8> where{};  // the first that were lost
+  Arrivals arrivals;
+};
+Stepping stepping;
+
+#if !FRINGE_TESTING_LLVM_UNWINDER
+_Unwind_Reason_Code VisitFrame(_Unwind_Context* context, void* frames) {
+  // Rules that are wrong may lead in circles.
+  if (++*static_cast<int*>(frames) > 1000) return _URC_END_OF_STACK;
+  CompareRegisters(context, *stepping.record, stepping.arrivals);
+  return _URC_NO_REASON;
+}
+#endif
+
+void VisitInstruction(const ucontext_t& context) {
+  const uintptr_t pc = ProgramCounter(context);
+  // lld's stubs for calls of shared libraries are the one thing without unwind information. (The
+  // unwinder looks up the address before the one it is asked for.)
+  if (FunctionOf(reinterpret_cast<const void*>(pc + 1)) == nullptr) {
+    ++stepping.in_stubs;
+    return;
+  }
+  ++stepping.instructions;
+#if FRINGE_TESTING_LLVM_UNWINDER
+  const LlvmBacktrace backtrace(context);
+#else
+  int frames = 0;
+  if (stepping.record != nullptr) _Unwind_Backtrace(&VisitFrame, &frames);
+  const Backtrace backtrace;
+#endif
+  if (backtrace.InOrder(std::array{stepping.generator, stepping.above_resumer, main_function})) {
+    ++stepping.in_generator;
+  } else if (!backtrace.InOrder(std::array{stepping.above_resumer, main_function})) {
+    if (stepping.lost < stepping.where.size()) {
+      stepping.where[stepping.lost] = reinterpret_cast<const void*>(pc);
+    }
+    ++stepping.lost;
+  }
+}
+
+// The frame that is lost when the trampoline's CFA is wrong: the resumer's own is still found then.
+template <typename F>
+[[gnu::noinline]] void AboveResumer(F resumer) {
+  stepping.above_resumer = ThisFunction();
+  resumer();
+  KeepFrame();
+}
+
+class EveryInstructionTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(_LIBCPP_VERSION) && !FRINGE_TESTING_LLVM_UNWINDER
+    GTEST_SKIP()
+        << "LLVM's unwinder is wrong about signals: every_instruction_test_llvm calls it in "
+           "another way";
+#endif
+#if !FRINGE_ARCH_CFI || (defined(__clang__) && defined(__powerpc64__))
+    GTEST_SKIP() << "this compiler does not describe the beginnings and ends of functions";
+#endif
+#if defined(__clang__) && __clang_major__ < 15 && defined(__ARM_FEATURE_PAC_DEFAULT)
+    GTEST_SKIP() << "this compiler does not describe the beginnings of functions, where the stack "
+                    "pointer that return addresses are signed with is known by nothing else";
+#endif
+    stepping = Stepping();
+  }
+
+  void TearDown() override {
+    if (IsSkipped()) return;
+    EXPECT_EQ(stepping.lost, 0U);
+    for (size_t i = 0; i < stepping.lost && i < stepping.where.size(); ++i) {
+      ADD_FAILURE() << "main and the function above the resumer are not found from "
+                    << stepping.where[i] << " in the function at " << FunctionOf(stepping.where[i]);
+    }
+    EXPECT_EQ(stepping.arrivals.wrong, 0U);
+#if !FRINGE_TESTING_LLVM_UNWINDER
+    if (stepping.record != nullptr) {
+      EXPECT_GT(stepping.arrivals.count, stepping.in_generator / 2);
+    }
+#endif
+    // Otherwise this was no test: a switch alone has a dozen instructions, on each side.
+    EXPECT_GT(stepping.instructions, 2U * 12 * kRoundTrips);
+    EXPECT_GT(stepping.in_generator, 12U * kRoundTrips);
+    EXPECT_LT(stepping.in_stubs, stepping.instructions / 10);
+    RecordProperty("instructions", static_cast<int>(stepping.instructions));
+    RecordProperty("instructions_in_generator", static_cast<int>(stepping.in_generator));
+  }
+};
+
+// --- The raw switch
+// --------------------------------------------------------------------------------
+
+[[gnu::noinline]] void Leaf(volatile uint64_t* count) { *count = *count + 1; }
+
+void RawBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  if (stepping.generator == nullptr) stepping.generator = ThisFunction();
+  volatile uint64_t count = 0;
+  for (arch::Message message = {word, record}; message.record != nullptr;) {
+    Leaf(&count);
+    message = arch::Suspend(message.word, record);
+  }
+  arch::Finish(0, record);
+}
+
+// Of a size that the compiler does not know: it finds such a frame by the frame pointer.
+[[gnu::always_inline]] inline void GrowFrame() {
+  size_t bytes = 100;
+  Hide(bytes);
+  volatile auto* const block = static_cast<unsigned char*>(__builtin_alloca(bytes));
+  *block = 1;
+}
+
+void GrowingBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  if (stepping.generator == nullptr) stepping.generator = ThisFunction();
+  for (arch::Message message = {word, record}; message.record != nullptr;) {
+    GrowFrame();
+    message = arch::Suspend(message.word, record);
+  }
+  arch::Finish(0, record);
+}
+
+template <Stack StackT>
+void StepRaw(StackT stack) {
+  {
+    // Once without: to find the function takes a lock that the unwinder takes too.
+    const RawGenerator<OsStack> warm(*OsStack::Create(256 << 10), &RawBody);
+    arch::Resume(0, warm.record());
+    arch::Cancel(warm.record());
+  }
+  const RawGenerator<StackT> generator(std::move(stack), &RawBody);
+  stepping.record = generator.record();
+  AboveResumer([&] {
+    const SingleStep step(&VisitInstruction);
+    for (int i = 0; i < kRoundTrips; ++i) arch::Resume(0, generator.record());
+    arch::Cancel(generator.record());
+  });
+}
+
+TEST_F(EveryInstructionTest, RawSwitch) { StepRaw(*OsStack::Create(256 << 10)); }
+
+TEST_F(EveryInstructionTest, RawSwitchToAStackBelow) {
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { StepRaw(stacks.below); });
+}
+
+TEST_F(EveryInstructionTest, RawSwitchToAStackAbove) {
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { StepRaw(stacks.above); });
+}
+
+TEST_F(EveryInstructionTest, RawSwitchBetweenFramesThatGrow) {
+  {
+    const RawGenerator<OsStack> warm(*OsStack::Create(256 << 10), &GrowingBody);
+    arch::Resume(0, warm.record());
+    arch::Cancel(warm.record());
+  }
+  const RawGenerator<OsStack> generator(*OsStack::Create(256 << 10), &GrowingBody);
+  stepping.record = generator.record();
+  AboveResumer([&] {
+    const SingleStep step(&VisitInstruction);
+    for (int i = 0; i < kRoundTrips; ++i) {
+      GrowFrame();
+      arch::Resume(0, generator.record());
+    }
+    arch::Cancel(generator.record());
+  });
+}
+
+#if defined(__powerpc64__)
+// Resumes as a function of another module would: with an `r2` of its own.
+//
+// Returns: what it is afterwards.
+[[gnu::noinline]] uintptr_t ResumeFromAnotherModule(arch::LinkRecord* record) {
+  uintptr_t ours, theirs;
+  asm volatile(
+      "mr %0, 2\n\t"
+      "li 2, 4711"
+      : "=r"(ours));
+  arch::Resume(0, record);
+  asm volatile(
+      "mr %0, 2\n\t"
+      "mr 2, %1"
+      : "=&r"(theirs)
+      : "r"(ours));
+  return theirs;
+}
+
+TEST_F(EveryInstructionTest, RawSwitchFromAnotherModule) {
+  const RawGenerator<OsStack> generator(*OsStack::Create(256 << 10), &RawBody);
+  {
+    const RawGenerator<OsStack> warm(*OsStack::Create(256 << 10), &RawBody);
+    EXPECT_EQ(ResumeFromAnotherModule(warm.record()), 4711U);
+    EXPECT_EQ(ResumeFromAnotherModule(warm.record()), 4711U);
+    arch::Cancel(warm.record());
+  }
+  stepping.record = generator.record();
+  AboveResumer([&] {
+    const SingleStep step(&VisitInstruction);
+    for (int i = 0; i < kRoundTrips; ++i) ResumeFromAnotherModule(generator.record());
+    arch::Cancel(generator.record());
+  });
+}
+#endif  // defined(__powerpc64__)
+
+// --- The whole of Generator ----------------------------------------------------------------------
+
+// Whether the compiler's own tables hold at every instruction, the ends of functions included.
+#if defined(__aarch64__) && defined(__clang__) && __clang_major__ < 15
+constexpr bool kTablesAreComplete = false;
+#else
+constexpr bool kTablesAreComplete = true;
+#endif
+constexpr const char* kIncomplete = "this compiler does not describe the ends of functions";
+
+// From before the generator is made until after its body has returned.
+template <Stack StackT>
+void StepGenerator(StackT stack) {
+  AboveResumer([&] {
+    const auto run = [](StackT its_stack) {
+      auto generator = Generator<int, int, StackT>::Unguarded(
+          std::move(its_stack), [](Yielder<int, int>& yielder, int input) {
+            if (stepping.generator == nullptr) stepping.generator = ThisFunction();
+            while (input != kRoundTrips) input = yielder.Suspend(input);
+          });
+      int sum = 0;
+      for (int i = 0; i <= kRoundTrips; ++i) sum += generator.Resume(i).value_or(0);
+      return std::pair(sum, std::move(generator).Unwrap());
+    };
+    // Once without: the dynamic linker resolves what is called, under a lock that the unwinder
+    // takes.
+    std::pair<int, StackT> warm = run(std::move(stack));
+    // Outlives the steps: what Clang 14 says of some functions that are left by a jump is wrong,
+    // and giving a stack back is full of those.
+    std::optional<std::pair<int, StackT>> stepped;
+    {
+      const SingleStep step(&VisitInstruction);
+      stepped.emplace(run(std::move(warm.second)));
+    }
+    if (stepped->first != warm.first) __builtin_trap();
+  });
+}
+
+TEST_F(EveryInstructionTest, Generator) {
+  if (!kTablesAreComplete) GTEST_SKIP() << kIncomplete;
+  StepGenerator(*OsStack::Create(256 << 10));
+}
+
+TEST_F(EveryInstructionTest, GeneratorOnAStackBelow) {
+  if (!kTablesAreComplete) GTEST_SKIP() << kIncomplete;
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { StepGenerator(stacks.below); });
+}
+
+TEST_F(EveryInstructionTest, GeneratorOnAStackAbove) {
+  if (!kTablesAreComplete) GTEST_SKIP() << kIncomplete;
+  const OrderedStacks stacks;
+  OnStack(stacks.middle, [&] { StepGenerator(stacks.above); });
+}
+
+// A call on another stack has no generator, but the same switches.
+TEST_F(EveryInstructionTest, OnStack) {
+  if (!kTablesAreComplete) GTEST_SKIP() << kIncomplete;
+  const OsStack stack = *OsStack::Create(256 << 10);
+  AboveResumer([&] {
+    volatile uint64_t count = 0;
+    const auto call = [&] {
+      if (stepping.generator == nullptr) stepping.generator = ThisFunction();
+      for (int i = 0; i < kRoundTrips; ++i) Leaf(&count);
+    };
+    fringe::OnStack(stack, call);
+    const SingleStep step(&VisitInstruction);
+    for (int i = 0; i < kRoundTrips; ++i) fringe::OnStack(stack, call);
+  });
+}
+
+}  // namespace
+}  // namespace fringe::testing
+
+int main(int argc, char** argv) {
+  fringe::testing::main_function = fringe::testing::ThisFunction();
+  ::testing::InitGoogleTest(&argc, argv);
+  const int result = RUN_ALL_TESTS();
+  fringe::testing::KeepFrame();
+  return result;
+}
+
+#endif  // defined(__arm__)
