@@ -1,4 +1,4 @@
-// What the other benchmarks are compared with: the loop itself, a call, and a system call.
+// Baselines for the other benchmarks: the empty loop, a call, and a system call.
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,16 +8,16 @@
 
 namespace {
 
-// One iteration is nothing: what remains is the cost of the loop, which is part of every other
-// benchmark. It holds no switch.
+// One iteration is empty. It measures the cost of the loop, which every other benchmark includes.
+// It has no switch.
 void BM_Empty(benchmark::State& state) {
   for (auto _ : state) {
   }
 }
 BENCHMARK(BM_Empty);
 
-// One iteration is one system call that does next to nothing, `getppid`. It holds no switch between
-// stacks of ours. The wrapper `syscall` of the C library is part of it.
+// One iteration is one trivial system call, `getppid`. It has no switch between stacks. The C
+// library's wrapper `syscall` is included.
 void BM_Syscall(benchmark::State& state) {
   for (auto _ : state) {
     const long parent = syscall(SYS_getppid);

@@ -1,11 +1,11 @@
-"""A benchmark and the smoke test that belongs to it."""
+"""A benchmark and its smoke test."""
 
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
 load("//:copts.bzl", "FRINGE_COPTS")
 
-# Where functions and loops happen to lie changes such short ones by half: all of them begin at a
-# cache line.
+# The addresses of such short functions and loops change their times by up to half. So all of them
+# start at a cache line.
 _ALIGNMENT = [
     "-falign-functions=64",
     "-falign-loops=64",
@@ -18,9 +18,10 @@ def fringe_benchmark(name, benchmarks, deps, smoke_arguments = []):
 
     Args:
       name: the target, whose source is `name.cc`.
-      benchmarks: every benchmark in it. The test fails when another set of them runs, or one errs.
-      deps: what the source includes, besides Google Benchmark.
-      smoke_arguments: flags of Google Benchmark for the test, to leave out what takes long.
+      benchmarks: every benchmark in it. The test fails if a different set runs, or if one reports an
+        error.
+      deps: the dependencies of the source, except Google Benchmark.
+      smoke_arguments: flags of Google Benchmark for the test, to exclude long runs.
     """
     cc_binary(
         name = name,
@@ -32,7 +33,7 @@ def fringe_benchmark(name, benchmarks, deps, smoke_arguments = []):
         name = name + "_test",
         size = "small",
         srcs = [name + ".cc"],
-        # Further arguments may be given on the command line: they go to Google Benchmark.
+        # Further arguments on the command line are passed to Google Benchmark.
         args = benchmarks + smoke_arguments,
         copts = BENCHMARK_COPTS,
         deps = deps + [":smoke_main"],

@@ -1,4 +1,4 @@
-// What users pay: a step of a generator, and a whole life of one.
+// The costs that users see: a step of a generator, and its whole lifetime.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,16 +18,15 @@ using fringe::SpanStack;
 constexpr size_t kStackBytes = 65536;
 alignas(64) std::byte memory[kStackBytes];
 
-// One iteration is one step of a generator that hands back each number it is handed: a `Resume` and
-// the `Suspend` that ends it, which makes two switches. The generator is made, and begins to run,
-// outside the loop.
+// One iteration is one step of a generator that returns each number it receives: a `Resume` and the
+// `Suspend` that ends it. It has two switches. Creating and starting the generator is excluded.
 void BM_GeneratorResume(benchmark::State& state) {
   using Echo = Generator<uint64_t, uint64_t, SpanStack>;
   auto generator = Echo::Unguarded(*SpanStack::Create(memory), [](auto& yielder, uint64_t number) {
     while (number != 0) number = yielder.Suspend(number);
   });
   generator.Resume(1);
-  // As in a function that is handed a generator: what its making leaves in registers is forgotten.
+  // Forces the generator into memory, as in a function that takes a reference to one.
   benchmark::DoNotOptimize(generator);
   for (auto _ : state) {
     const std::optional<uint64_t> number = generator.Resume(1);
@@ -37,9 +36,9 @@ void BM_GeneratorResume(benchmark::State& state) {
 }
 BENCHMARK(BM_GeneratorResume);
 
-// One iteration is the life of a generator on a stack that is already there: it is made, runs to
-// its end without suspending, and is destroyed. That makes two switches. No memory is allocated or
-// freed, and the stack lies in the cache.
+// One iteration is the lifetime of a generator on a given stack: it is created, runs to its end
+// without suspending, and is destroyed. It has two switches. No memory is allocated or freed, and
+// the stack is in the cache.
 void BM_GeneratorCreateRunDestroy(benchmark::State& state) {
   const SpanStack stack = *SpanStack::Create(memory);
   for (auto _ : state) {

@@ -1,6 +1,6 @@
-// The yardstick: what an indirect call and its return cost. Any benchmark that includes this has
-// `BM_IndirectCall` in its own binary, compiled the same way, so that a ratio to it is one of two
-// times from one process.
+// The unit of all ratios: the cost of an indirect call and its return. A benchmark that includes
+// this has `BM_IndirectCall` in its own binary, compiled in the same way. Both times of a ratio
+// then come from one process.
 
 #ifndef FRINGE_BENCHMARKS_INDIRECT_CALL_H_
 #define FRINGE_BENCHMARKS_INDIRECT_CALL_H_
@@ -11,16 +11,16 @@
 
 namespace fringe::benchmarks {
 
-// What is called.
+// The function that is called.
 [[gnu::noinline]] inline uint64_t Callee(uint64_t value) {
-  asm volatile("");  // so that no compiler infers what calls of it have in common
+  asm volatile("");  // prevents compilers from merging or hoisting calls
   return value;
 }
 
-// One iteration is one call of a function of one argument through a pointer that the compiler
-// cannot see through, and the return from it. It holds no switch. Iterations depend on one another
-// in nothing: each passes the same argument and drops the result. The loop's own cost, `BM_Empty`,
-// is in it, as in every other benchmark.
+// One iteration is one call of a function with one argument through a pointer that is opaque to the
+// compiler, and the return from it. It has no switch. Iterations are independent: each passes the
+// same argument and drops the result. As in every other benchmark, the cost of the loop
+// (`BM_Empty`) is included.
 inline void BM_IndirectCall(benchmark::State& state) {
   uint64_t (*callee)(uint64_t) = &Callee;
   for (auto _ : state) {
@@ -30,7 +30,7 @@ inline void BM_IndirectCall(benchmark::State& state) {
   }
 }
 
-// Registered once, in however many files of a binary this is included.
+// Registered once, even if several files of a binary include this.
 inline benchmark::internal::Benchmark* const indirect_call =
     benchmark::RegisterBenchmark("BM_IndirectCall", &BM_IndirectCall);
 

@@ -1,11 +1,11 @@
 // A million guarded generators in one process, with the system's default settings.
 //
-//   bazel run -c opt //benchmarks:million
-//   bazel run -c opt //benchmarks:million -- --stack=os --count=100000
+//   ./bazelw run //benchmarks:million
+//   ./bazelw run //benchmarks:million -- --stack=os --count=100000
 //
-// Each generator is created and resumed once; then all are resumed again, in order; then all are
-// destroyed. It prints what that took, a line for each number. Where the system gives fewer stacks,
-// that is a result too, with the reason, and the rest goes on with those that there are.
+// Each generator is created and resumed once. Then all are resumed again, in order, and all are
+// destroyed. The program prints the time and memory, one line for each number. If the system
+// provides fewer stacks, it prints the reason and continues with those that exist.
 
 #include <unistd.h>
 
@@ -29,9 +29,9 @@
 #include "stacks/os_stack.h"
 #include "stacks/pooled_stack.h"
 
-ABSL_FLAG(std::string, stack, "pooled", "where the stacks come from: os, pooled or malloc");
-ABSL_FLAG(uint64_t, count, 1000000, "how many generators");
-ABSL_FLAG(uint64_t, stack_bytes, 65536, "usable bytes of each stack");
+ABSL_FLAG(std::string, stack, "pooled", "The kind of stack: os, pooled or malloc.");
+ABSL_FLAG(uint64_t, count, 1000000, "The number of generators.");
+ABSL_FLAG(uint64_t, stack_bytes, 65536, "The usable size of each stack in bytes.");
 
 namespace {
 
@@ -46,7 +46,7 @@ double NowNs() {
   return std::chrono::duration<double, std::nano>(now).count();
 }
 
-// What the process has of the system: the sum of a field of /proc/self/status, in bytes.
+// Returns: a field of /proc/self/status, in bytes.
 double StatusBytes(const std::string& field) {
   std::ifstream file("/proc/self/status");
   for (std::string line; std::getline(file, line);) {
@@ -62,7 +62,7 @@ size_t Mappings() {
   return count;
 }
 
-// A bar on a terminal, nothing elsewhere.
+// A progress bar. It prints nothing if standard error is not a terminal.
 class Progress {
  public:
   Progress(const char* what, size_t total) : what_(what), total_(total) {}
@@ -141,7 +141,7 @@ int Run(size_t wanted, NewStack new_stack) {
 #if defined(__cpp_exceptions)
       generators.pop_back();
 #else
-      // Nothing is in their frames that would have to be destroyed.
+      // Their frames own nothing.
       static_cast<void>(std::move(generators.back()).UnsafeUnwrap());
       generators.pop_back();
 #endif
@@ -154,7 +154,7 @@ int Run(size_t wanted, NewStack new_stack) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("runs many generators at once, and says what they take.");
+  absl::SetProgramUsageMessage("runs many generators at once, and prints their time and memory.");
   absl::ParseCommandLine(argc, argv);
   const size_t count = absl::GetFlag(FLAGS_count);
   const size_t stack_bytes = absl::GetFlag(FLAGS_stack_bytes);
@@ -169,6 +169,6 @@ int main(int argc, char** argv) {
     StackPool pool({.stack_bytes = stack_bytes});
     return Run<PooledStack>(count, [&pool] { return pool.Acquire(); });
   }
-  std::fprintf(stderr, "million: --stack is os, pooled or malloc, not '%s'\n", stack.c_str());
+  std::fprintf(stderr, "million: --stack must be os, pooled or malloc, not '%s'\n", stack.c_str());
   return 2;
 }

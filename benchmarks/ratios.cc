@@ -1,12 +1,11 @@
-// Measures what fringe is held to, and prints the ratios with compiler, build and CPU.
+// Measures the ratios that have bars, and prints them with compiler, build and CPU.
 //
-//   bazel run //benchmarks:ratios
-//   bazel run //benchmarks:ratios -- --benchmark_repetitions=51
+//   ./bazelw run //benchmarks:ratios
+//   ./bazelw run //benchmarks:ratios -- --benchmark_repetitions=51
 //
-// Every benchmark runs in this one process, many times, in an order that is shuffled anew each
-// time, so that whatever else the machine does hits all of them alike. A ratio is one of medians.
-// The exit status is 1 where a benchmark erred or did not run; a bar that is missed does not change
-// it.
+// Every benchmark runs in this one process, many times, in a new random order each time. Other load
+// on the machine then affects all of them alike. Each ratio is a ratio of medians. The exit status
+// is 1 if a benchmark reports an error or does not run. A missed bar does not change it.
 
 #include <algorithm>
 #include <cstddef>
@@ -46,7 +45,7 @@ constexpr Bar kBars[] = {
      "BM_GeneratorRoundRobin/n:4/colours:1", 2.5},
 };
 
-// A regular expression for the names above. None has a character in it that means something there.
+// Returns: a regular expression for the names above, which contain no special characters.
 std::string Benchmarks() {
   std::string names;
   for (const Bar& bar : kBars) {
@@ -65,7 +64,7 @@ std::string Compiler() {
 #endif
 }
 
-// What the compiler's flags come to.
+// Returns: a summary of the compiler's flags.
 std::string Build() {
   std::string build = "Bazel mode " FRINGE_COMPILATION_MODE;
 #if defined(__OPTIMIZE__)
@@ -111,13 +110,13 @@ int main(int argc, char** argv) {
   };
   std::vector<char*> options = {argv[0]};
   for (std::string& option : defaults) options.push_back(option.data());
-  options.insert(options.end(), argv + 1, argv + argc);  // the later one counts
+  options.insert(options.end(), argv + 1, argv + argc);  // a later option overrides an earlier one
   int option_count = static_cast<int>(options.size());
   options.push_back(nullptr);
   benchmark::Initialize(&option_count, options.data());
   if (benchmark::ReportUnrecognizedArguments(option_count, options.data())) return 1;
 
-  // Its table of every repetition is not printed: the one below is.
+  // Suppresses its table of every repetition, in favour of the one below.
   std::ofstream nowhere;
   fringe::benchmarks::CollectingReporter reporter;
   reporter.SetOutputStream(&nowhere);
@@ -126,7 +125,7 @@ int main(int argc, char** argv) {
 
   bool failed = false;
   for (const auto& [name, message] : reporter.errors()) {
-    std::fprintf(stderr, "%s erred: %s\n", name.c_str(), message.c_str());
+    std::fprintf(stderr, "%s failed: %s\n", name.c_str(), message.c_str());
     failed = true;
   }
 

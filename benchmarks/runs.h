@@ -1,4 +1,4 @@
-// What came of the benchmarks of a process, for programs that look at it themselves.
+// Collects the results of a process's benchmarks, for programs that evaluate them.
 
 #ifndef FRINGE_BENCHMARKS_RUNS_H_
 #define FRINGE_BENCHMARKS_RUNS_H_
@@ -11,7 +11,7 @@
 
 namespace fringe::benchmarks {
 
-// Collects times and errors, and prints as Google Benchmark does.
+// Collects times and errors, and prints like Google Benchmark.
 class CollectingReporter : public benchmark::ConsoleReporter {
  public:
   using ConsoleReporter::ConsoleReporter;
@@ -21,11 +21,11 @@ class CollectingReporter : public benchmark::ConsoleReporter {
     ConsoleReporter::ReportRuns(runs);
   }
 
-  // Returns: by name and arguments, as Google Benchmark prints them, the nanoseconds of CPU time of
-  //   its thread that an iteration took, one number to a repetition.
+  // Returns: for each name with arguments, as Google Benchmark prints it, the CPU time per
+  //   iteration in nanoseconds, one number per repetition.
   const std::map<std::string, std::vector<double>>& times_ns() const { return times_ns_; }
 
-  // Returns: the benchmarks that erred, each with its message.
+  // Returns: the benchmarks that reported an error, each with its message.
   const std::map<std::string, std::string>& errors() const { return errors_; }
 
  private:

@@ -1,9 +1,9 @@
-// The `main` of a benchmark's smoke test: runs each benchmark of the binary for a moment.
+// The `main` of a benchmark's smoke test: runs each benchmark of the binary briefly.
 //
 //   generator_benchmark_test BM_GeneratorResume BM_IndirectCall
 //
-// The arguments without dashes name the benchmarks that must run. The exit status is 1 where one of
-// them is missing, where there is another, and where one errs or has no time.
+// The arguments without dashes name the benchmarks that must run. The exit status is 1 if one of
+// them is missing, if another one runs, or if one reports an error or no time.
 
 #include <cstddef>
 #include <cstdio>
@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s %s\n", name.c_str(), reason.c_str());
     failed.insert(name);
   };
-  for (const auto& [name, message] : reporter.errors()) fail(Function(name), "erred: " + message);
+  for (const auto& [name, message] : reporter.errors()) fail(Function(name), "failed: " + message);
   std::set<std::string> ran;
   for (const auto& [full_name, times_ns] : reporter.times_ns()) {
     const std::string name = Function(full_name);
@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
     if (!ran.contains(name)) fail(name, "did not run");
     if (!failed.contains(name)) ++passed;
   }
-  // Counted by whoever counts test cases: each benchmark is one.
+  // CI counts each benchmark as a test case.
   std::printf("%zu passed, %zu failed, 0 skipped\n", passed, failed.size());
   return failed.empty() ? 0 : 1;
 }

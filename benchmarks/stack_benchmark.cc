@@ -1,4 +1,4 @@
-// What stacks cost: to get one, to give it back, and where their tops lie.
+// The costs of stacks: acquiring, releasing, and the positions of their tops.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,7 +22,7 @@ using fringe::OsStack;
 using fringe::PooledStack;
 using fringe::StackPool;
 
-// One iteration is a stack of 64 KiB from the system and its return. Nothing runs on it. It holds
+// One iteration creates and destroys a stack of 64 KiB from the system. Nothing runs on it. It has
 // no switch.
 void BM_OsStackCreateDestroy(benchmark::State& state) {
   for (auto _ : state) {
@@ -33,8 +33,8 @@ void BM_OsStackCreateDestroy(benchmark::State& state) {
 }
 BENCHMARK(BM_OsStackCreateDestroy);
 
-// One iteration is a stack from the heap that `//flags:malloc` chooses, and its return. Nothing
-// runs on it. It holds no switch.
+// One iteration creates and destroys a stack from the heap that `//flags:malloc` selects. Nothing
+// runs on it. It has no switch.
 void BM_MallocStackCreateDestroy(benchmark::State& state) {
   const auto size_bytes = static_cast<size_t>(state.range(0));
   for (auto _ : state) {
@@ -45,8 +45,8 @@ void BM_MallocStackCreateDestroy(benchmark::State& state) {
 }
 BENCHMARK(BM_MallocStackCreateDestroy)->ArgName("bytes")->Arg(16 << 10)->Arg(64 << 10);
 
-// One iteration is a stack from the thread's cache of a pool and its return. Nothing runs on it. It
-// holds no switch.
+// One iteration acquires a stack from the thread's cache of a pool, and releases it. Nothing runs
+// on it. It has no switch.
 void BM_StackPoolAcquireRelease(benchmark::State& state) {
   static StackPool& pool = *new StackPool;
   for (auto _ : state) {
@@ -57,9 +57,9 @@ void BM_StackPoolAcquireRelease(benchmark::State& state) {
 }
 BENCHMARK(BM_StackPoolAcquireRelease)->Threads(1)->Threads(2)->UseRealTime();
 
-// One iteration is the life of a generator on a stack from a pool: the stack is acquired, the
-// generator made, runs to its end without suspending, and is destroyed, and the stack released.
-// That makes two switches. All threads use one pool.
+// One iteration is the lifetime of a generator on a stack from a pool. The stack is acquired. The
+// generator is created, runs to its end without suspending, and is destroyed. The stack is
+// released. It has two switches. All threads use one pool.
 void BM_PooledGeneratorCreateRunDestroy(benchmark::State& state) {
   static StackPool& pool = *new StackPool;
   for (auto _ : state) {
@@ -72,10 +72,10 @@ void BM_PooledGeneratorCreateRunDestroy(benchmark::State& state) {
 }
 BENCHMARK(BM_PooledGeneratorCreateRunDestroy)->Threads(1)->Threads(2)->UseRealTime();
 
-// One iteration is a step of one generator, a `Resume` and the `Suspend` that ends it, which makes
-// two switches; each iteration resumes the next of N generators in turn. They are on stacks of
-// 64 KiB from one pool, with their tops staggered (`colours:1`) or all at the same place of a page.
-// What it takes to make them is left out.
+// One iteration is a step of one generator: a `Resume` and the `Suspend` that ends it. It has two
+// switches. Each iteration resumes the next of N generators in turn. They are on stacks of 64 KiB
+// from one pool. Their tops are staggered (`colours:1`) or at the same offset in a page. Creating
+// them is excluded.
 void BM_GeneratorRoundRobin(benchmark::State& state) {
   using Echo = Generator<uint64_t, uint64_t, PooledStack>;
   const auto count = static_cast<size_t>(state.range(0));

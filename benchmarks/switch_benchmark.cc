@@ -1,4 +1,4 @@
-// The switch of the backend, without anything that `Generator` adds.
+// The bare switch of the backend, without `Generator`.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,15 +11,15 @@ namespace {
 
 constexpr size_t kStackBytes = 16384;
 
-// What runs on the other stack: it hands back whatever it is handed.
+// Runs on the other stack, and returns each word it receives.
 [[noreturn]] void Echo(uintptr_t word, fringe::arch::LinkRecord* record,
                        fringe::arch::LinkRecord* /*cancelled_record*/) {
   while (true) word = fringe::arch::Suspend(word, record).word;
 }
 
-// One iteration is one round trip with a word in each direction: a resume and a suspend, which
-// makes two switches. The stack is made outside the loop and lies in the cache. No exception state,
-// no check and no value of a type is part of it.
+// One iteration is one round trip with a word in each direction: a resume and a suspend. It has two
+// switches. The stack is set up outside the loop and is in the cache. Exception state, checks and
+// values of other types are excluded.
 void BM_SwitchRoundTrip(benchmark::State& state) {
   alignas(64) static std::byte stack[kStackBytes];
   void* const top = stack + sizeof(stack) - sizeof(fringe::arch::LinkRecord);
@@ -29,7 +29,7 @@ void BM_SwitchRoundTrip(benchmark::State& state) {
     const fringe::arch::Message message = fringe::arch::Resume(1, record);
     asm volatile("" : : "r"(message.word));
   }
-  // What runs on the stack owns nothing: it is given up where it stands.
+  // `Echo` owns nothing, so it can be abandoned at its current point.
 }
 BENCHMARK(BM_SwitchRoundTrip);
 

@@ -13,11 +13,11 @@
 
 namespace {
 
-// `nftw` calls itself for each level of directories, and the longest path that the kernel takes,
-// 4096 bytes, has room for 2048 levels. Pages that are not touched take no memory.
+// `nftw` recurses once per directory level. The longest path that the kernel accepts, 4096 bytes,
+// has room for 2048 levels. Untouched pages use no memory.
 constexpr size_t kStackBytes = size_t{8} << 20;
 
-// How many directories `nftw` keeps open; where the tree is deeper it reads them into memory.
+// How many directories `nftw` keeps open. In a deeper tree, it reads them into memory.
 constexpr int kMaximumOpenDirectories = 16;
 
 fringe::OsStack NewStack() {
@@ -29,7 +29,7 @@ fringe::OsStack NewStack() {
   return *std::move(stack);
 }
 
-// The walk whose `nftw` runs.
+// The walk whose `nftw` is running.
 FileWalk* running = nullptr;
 
 }  // namespace
@@ -52,12 +52,12 @@ void FileWalk::Walk(Yielder& yielder, Then then) {
   const int result = nftw(
       path_.c_str(),
       [](const char* path, const struct stat*, int type, struct FTW* place) {
-        // What cannot be read: a directory, or what is known of a file.
+        // `nftw` could not read a directory, or could not `stat` a file.
         const int error = type == FTW_DNR || type == FTW_NS ? errno : 0;
         FileWalk* const walk = running;
         ++walk->callbacks_;
         const Then next = walk->yielder_->Suspend({path, static_cast<size_t>(place->base), error});
-        running = walk;  // another may have run meanwhile
+        running = walk;  // another walk may have run in between
         return next == Then::kStop ? 1 : 0;
       },
       kMaximumOpenDirectories, FTW_PHYS);

@@ -1,6 +1,6 @@
-// The files of a directory tree, one at a time: the C library's `nftw`, which calls back for each
-// file until it has seen them all, turned into a sequence that its user pulls from, and leaves when
-// he has enough.
+// Lists the files of a directory tree, one at a time. The C library's `nftw` calls a function for
+// each file until it has seen all of them. This class turns it into a sequence that can be left
+// early.
 //
 //   FileWalk walk("/usr/include");
 //   while (std::optional<FileWalk::Entry> entry = walk.Next()) {
@@ -21,49 +21,50 @@
 #include "absl/status/status.h"
 #include "fringe/generator.h"
 
-// A walk through a directory tree, directories before what they hold. Symbolic links are not
+// A walk through a directory tree, directories before their contents. Symbolic links are not
 // followed.
 //
 // `nftw` runs on the stack of a generator, and its callback suspends. A walk that is left early
-// must still end inside `nftw`, which holds open directories and memory: a C function has no
-// destructors, and unwinding its frames, which is what the destructor of an unfinished generator
-// does, would leak both. So each resume tells the callback whether to go on, and the destructor of
-// the walk tells it to stop: the callback returns non-zero, and `nftw` cleans up after itself. This
-// needs no exceptions either.
+// must still end inside `nftw`, which holds open directories and memory. A C function has no
+// destructors: unwinding its frames, as the destructor of an unfinished generator does, would leak
+// both. So each resume passes the callback a command, to continue or to stop, and the destructor
+// passes "stop". The callback then returns non-zero, and `nftw` cleans up after itself. This needs
+// no exceptions.
 //
-// Thread safety: a walk is used on one thread, and no two threads walk at the same time, for the
-// callback of `nftw` gets no argument by which to know its walk. One thread may have many walks.
+// Thread safety: a walk must be used on one thread. Two threads must not walk at the same time,
+//   because the callback of `nftw` has no argument that identifies its walk. One thread may have
+//   many walks.
 class FileWalk {
  public:
   // A file, or a place that cannot be read.
   struct Entry {
-    std::string_view path;  // begins as the path of the walk does; good until the next `Next`
+    std::string_view path;  // starts with the path of the walk; valid until the next `Next`
     size_t name_offset;     // where the last component begins
-    int error;              // 0, or the errno that says why the walk passes it over
+    int error;              // 0, or the errno because of which the walk skips it
 
     std::string_view name() const { return path.substr(name_offset); }
   };
 
   // Prepares a walk from `path`, which may also be a single file.
   //
-  // Errors: fatal where there is no memory for a stack.
+  // Errors: fatal if there is no memory for a stack.
   explicit FileWalk(std::string path);
   FileWalk(const FileWalk&) = delete;
   FileWalk& operator=(const FileWalk&) = delete;
-  // Ends the walk where it stands, without looking at another file.
+  // Ends the walk at its current point, without reading another file.
   ~FileWalk();
 
   // Returns: the next file; `nullopt` at the end.
   std::optional<Entry> Next();
 
-  // Returns: after the end, why the walk could not begin or go on, with the path and errno.
+  // Returns: after the end, why the walk could not start or continue, with the path and errno.
   const absl::Status& status() const { return status_; }
 
-  // Returns: how often `nftw` has called back.
+  // Returns: how often `nftw` has called the callback.
   uint64_t callbacks() const { return callbacks_; }
 
  private:
-  // What a resume tells the walk.
+  // The command that a resume passes to the walk.
   enum class Then { kGoOn, kStop };
   using Yielder = fringe::Yielder<Entry, Then>;
 
@@ -72,7 +73,7 @@ class FileWalk {
   const std::string path_;
   absl::Status status_;
   uint64_t callbacks_ = 0;
-  Yielder* yielder_ = nullptr;  // once the walk has begun
+  Yielder* yielder_ = nullptr;  // set when the walk starts
   fringe::Generator<Entry, Then> entries_;
 };
 

@@ -39,8 +39,8 @@ ptrdiff_t OpenFiles() {
   return std::distance(begin(files), end(files));
 }
 
-// How many bytes the heap has handed out. A sanitizer's heap does not tell, and looks for leaks
-// itself when the test ends.
+// Returns: the number of bytes allocated from the heap, or 0 with a sanitizer, whose heap finds
+//   leaks itself when the test ends.
 size_t HeapBytes() { return FRINGE_HEAP_IS_SANITIZED ? 0 : mallinfo2().uordblks; }
 
 class FileWalkTest : public testing::Test {
@@ -72,10 +72,10 @@ TEST_F(FileWalkTest, LeftEarlyLeaksNothing) {
     FileWalk walk(folder_.path());
     for (int i = 0; i < count; ++i) ASSERT_TRUE(walk.Next().has_value());
     if (count > 4) {
-      EXPECT_GT(OpenFiles(), 4) << "it was to be left with directories open";
+      EXPECT_GT(OpenFiles(), 4) << "the walk must be left while directories are open";
     }
   };
-  leave_after(50);  // whatever is allocated once
+  leave_after(50);  // allocates what is allocated only once
   const ptrdiff_t open_files = OpenFiles();
   const size_t heap_bytes = HeapBytes();
   for (int count = 0; count < 100; ++count) leave_after(count);
@@ -130,7 +130,7 @@ TEST_F(FileWalkTest, PathThatDoesNotExistIsAnError) {
   EXPECT_EQ(walk.callbacks(), 0u);
 }
 
-// Almost as deep as a path may be long: the stack of a walk is large enough for `nftw`.
+// Almost as deep as the longest path allows: the stack of a walk must be large enough for `nftw`.
 TEST_F(FileWalkTest, DeepTree) {
   constexpr size_t kLongestPath = 4000;
   std::string path = folder_.path("deep");

@@ -1,6 +1,5 @@
-// Lists the files of a directory tree, lazily: a walk by the C library's `nftw`, which calls a
-// function for each file, is pulled from like a sequence, filtered, and left as soon as enough was
-// found.
+// Lists the files of a directory tree, lazily. The C library's `nftw` calls a function for each
+// file. Here it becomes a sequence that is filtered, and left as soon as enough files were found.
 //
 //   find /usr/include --name='std*.h' --limit=3 --stats
 
@@ -20,21 +19,22 @@
 #include "examples/file_walk.h"
 
 ABSL_FLAG(std::string, name, "*",
-          "List only files whose last component matches this pattern of the shell.");
+          "List only files whose last component matches this shell pattern.");
 ABSL_FLAG(std::optional<uint64_t>, limit, std::nullopt,
           "Stop when this many files are listed, without walking the rest.");
-ABSL_FLAG(bool, stats, false, "Say at the end, on standard error, how often nftw has called back.");
+ABSL_FLAG(bool, stats, false,
+          "At the end, print to standard error how often nftw called its callback.");
 
 namespace {
 
 constexpr char kUsage[] =
     "lists the files of a directory tree.\n\n"
     "  find PATH [--name=GLOB] [--limit=N] [--stats]\n\n"
-    "What cannot be read is reported on standard error and passed over. The exit status is 1 "
-    "where\n"
-    "PATH does not exist or the walk cannot go on, and 2 where the arguments are wrong.";
+    "Files that cannot be read are reported on standard error and skipped. The exit status is 1 "
+    "if\n"
+    "PATH does not exist or the walk cannot continue, and 2 if the arguments are wrong.";
 
-// Lists what the flags ask for.
+// Lists the files that the flags select.
 //
 // Returns: the exit status.
 int Find(const char* path) {
@@ -50,7 +50,7 @@ int Find(const char* path) {
       std::cerr << "find: " << entry->path << ": " << std::strerror(entry->error) << "\n";
       continue;
     }
-    // What `nftw` gives ends in a null, and so does its last component.
+    // `nftw` passes a null-terminated path, so its last component is null-terminated too.
     if (fnmatch(name.c_str(), entry->name().data(), 0) != 0) continue;
     std::cout << entry->path << "\n";
     ++listed;
@@ -63,7 +63,7 @@ int Find(const char* path) {
     return 1;
   }
   if (!std::cout) {
-    std::cerr << "find: standard output cannot be written\n";
+    std::cerr << "find: cannot write to standard output\n";
     return 1;
   }
   return 0;
@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(kUsage);
   const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
   if (arguments.size() != 2) {
-    std::cerr << "find: one PATH is wanted; --help says more\n";
+    std::cerr << "find: expected one PATH; see --help\n";
     return 2;
   }
   return Find(arguments[1]);

@@ -78,7 +78,7 @@ TEST_F(FindTest, StatsCountsTheCallbacksOfAWholeWalk) {
   EXPECT_EQ(outcome.standard_error, "find: 7 callbacks\n");
 }
 
-// However much there is, the walk goes as far as the last file that is listed and no further.
+// The walk stops after the last file that is listed, however large the tree is.
 TEST_F(FindTest, LimitStopsWithoutWalkingTheRest) {
   for (int i = 0; i < 1000; ++i) folder_.Write("many/" + std::to_string(i));
   const Outcome whole = RunProgram({folder_.path(), "--stats"});
@@ -128,7 +128,7 @@ TEST_F(FindTest, SymbolicLinksAreListedAndNotFollowed) {
   EXPECT_EQ(outcome.standard_error, "");
 }
 
-// Makes the superuser's process one that file permissions hold for, as they do for everybody else.
+// Makes file permissions apply to a process of the superuser too.
 bool GiveUpOverridingPermissions() {
   if (geteuid() != 0) return true;
   return prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE) == 0 &&
@@ -136,7 +136,7 @@ bool GiveUpOverridingPermissions() {
 }
 
 TEST_F(FindTest, WhatCannotBeReadIsReportedAndPassedOver) {
-  // One folder whose names cannot be read, and one whose names can but nothing else.
+  // One folder cannot be listed. The other can be listed, but its files cannot be read.
   folder_.Write("b/hidden/file");
   folder_.Write("b/names_only/file");
   ASSERT_EQ(chmod(folder_.path("b/hidden").c_str(), 0), 0);
@@ -146,7 +146,7 @@ TEST_F(FindTest, WhatCannotBeReadIsReportedAndPassedOver) {
   ASSERT_EQ(chmod(folder_.path("b/hidden").c_str(), 0700), 0);
   ASSERT_EQ(chmod(folder_.path("b/names_only").c_str(), 0700), 0);
   if (outcome.exit_status == kNotPrepared) {
-    GTEST_SKIP() << "runs as root, and the capability to read everything cannot be given up";
+    GTEST_SKIP() << "runs as root and cannot drop the capability to read everything";
   }
 
   EXPECT_EQ(outcome.exit_status, 0);
@@ -164,7 +164,7 @@ TEST_F(FindTest, OutputThatCannotBeWritten) {
   const Outcome outcome = RunProgram(
       {folder_.path()}, {.prepare = [] { return close(STDOUT_FILENO) == 0 || errno == EBADF; }});
   EXPECT_EQ(outcome.exit_status, 1);
-  EXPECT_EQ(outcome.standard_error, "find: standard output cannot be written\n");
+  EXPECT_EQ(outcome.standard_error, "find: cannot write to standard output\n");
 }
 
 TEST_F(FindTest, WrongArguments) {

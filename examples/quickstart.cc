@@ -1,6 +1,6 @@
-// The first program of the README: a generator that gives three numbers.
+// The first program of the README: a generator that yields three numbers.
 //
-//   bazel run //examples:quickstart
+//   ./bazelw run //examples:quickstart
 
 #include <iostream>
 #include <optional>

@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kNone = std::numeric_limits<size_t>::max();
 
-// A node whose neighbours have no address yet.
+// A node whose neighbours do not have an address yet.
 struct Draft {
   std::string_view atom;
   size_t first = kNone;
@@ -28,8 +28,8 @@ struct Draft {
 // A list whose end has not been read.
 struct OpenList {
   size_t node;
-  size_t last = kNone;  // what was read last in it
-  size_t offset;        // where it opens
+  size_t last = kNone;  // the last node read in it
+  size_t offset;        // of its opening parenthesis
 };
 
 class Parser {
@@ -71,7 +71,7 @@ class Parser {
     while (!at_end() && absl::ascii_isspace(static_cast<unsigned char>(text_[offset_]))) ++offset_;
   }
 
-  // Returns: the atom that begins here, after moving past it.
+  // Returns: the atom that begins here. Moves past it.
   std::string_view TakeAtom() {
     const std::string_view rest = text_.substr(offset_);
     const auto end = std::find_if_not(rest.begin(), rest.end(), IsAtom);
@@ -80,7 +80,7 @@ class Parser {
     return rest.substr(0, length);
   }
 
-  // Puts a node at the end of the list that is open.
+  // Appends a node to the innermost open list.
   //
   // Returns: its index.
   size_t Add(Draft node) {
@@ -99,7 +99,7 @@ class Parser {
   std::string Place(size_t offset) const {
     const std::string_view before = text_.substr(0, offset);
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-    const size_t line_begin = before.rfind('\n') + 1;  // 0 where there is none
+    const size_t line_begin = before.rfind('\n') + 1;  // 0 if there is none
     return absl::StrCat(line, ":", offset - line_begin + 1);
   }
 

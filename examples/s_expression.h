@@ -1,9 +1,9 @@
 // Trees written as S-expressions.
 //
 //   absl::StatusOr<STree> tree = STree::Parse("((a b) c)");
-//   if (!tree.ok()) return tree.status();   // "1:9: ..." where the text is malformed
+//   if (!tree.ok()) return tree.status();   // "1:9: ..." if the text is malformed
 //
-// The grammar, where an atom is a run of bytes other than parentheses and white space:
+// The grammar follows. An atom is a run of bytes other than parentheses and white space.
 //
 //   tree = atom | "(" { tree } ")"
 
@@ -19,7 +19,7 @@
 
 #include "absl/status/statusor.h"
 
-// A tree, and the text that its leaves lie in.
+// A tree, and the text that contains its leaves.
 class STree {
  public:
   // A leaf, or a list of nodes.
@@ -31,8 +31,7 @@ class STree {
     bool is_leaf() const { return !atom.empty(); }
   };
 
-  // How many lists may lie in one another: whoever walks a tree recursively can tell how large a
-  // stack it takes.
+  // The maximum nesting of lists. It bounds the stack that a recursive walk needs.
   static constexpr size_t kMaximumDepth = 10'000;
 
   // Reads one tree, with white space around it.
@@ -48,7 +47,7 @@ class STree {
   STree(std::unique_ptr<const std::string> text, std::unique_ptr<const std::vector<Node>> nodes)
       : text_(std::move(text)), nodes_(std::move(nodes)) {}
 
-  // Each stays where it is when the tree moves.
+  // Neither changes its address when the tree is moved.
   std::unique_ptr<const std::string> text_;
   std::unique_ptr<const std::vector<Node>> nodes_;
 };

@@ -41,7 +41,8 @@ TEST(STreeTest, CountsNodes) {
 }
 
 TEST(STreeTest, LeavesOutliveAMove) {
-  absl::StatusOr<STree> tree = STree::Parse("(a)");  // short enough to lie in the string itself
+  // The text is short enough to be stored in the string itself.
+  absl::StatusOr<STree> tree = STree::Parse("(a)");
   ASSERT_TRUE(tree.ok());
   const STree moved = *std::move(tree);
   EXPECT_EQ(Write(moved.root()), "(a)");

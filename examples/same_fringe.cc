@@ -1,12 +1,12 @@
-// Tells whether two trees have the same fringe: the same leaves in the same order, however they are
-// nested. The problem that this library is named after.
+// Tests whether two trees have the same fringe: the same leaves in the same order, in any nesting.
+// The library is named after this problem.
 //
 //   echo '((a b) (c d))' > left
 //   echo '(a (b (x d)))' > right
 //   same_fringe left right
 //
-// Each tree is walked by a plain recursive function, which suspends at each leaf. Two such walks go
-// side by side, so that neither makes a list of its leaves, and the first difference ends both.
+// A plain recursive function walks each tree and suspends at each leaf. The two walks run side by
+// side. So no list of leaves is needed, and the first difference ends both walks.
 
 #include <cerrno>
 #include <cstdint>
@@ -31,19 +31,19 @@
 namespace {
 
 constexpr char kUsage[] =
-    "tells whether two trees have the same leaves in the same order.\n\n"
+    "tests whether two trees have the same leaves in the same order.\n\n"
     "  same_fringe LEFT RIGHT\n\n"
-    "LEFT and RIGHT are files with one S-expression each, such as ((a b) c); one of them may\n"
-    "be -, the standard input. The exit status is 0 where the fringes are the same, 1 where they\n"
-    "differ, and 2 where the arguments are wrong or a tree cannot be read.";
+    "LEFT and RIGHT are files with one S-expression each, such as ((a b) c). One of them may\n"
+    "be -, the standard input. The exit status is 0 if the fringes are the same, 1 if they\n"
+    "differ, and 2 if the arguments are wrong or a tree cannot be read.";
 
 using Leaf = std::string_view;
 using Leaves = fringe::Generator<Leaf>;
 
-// The recursion below goes as deep as the tree. Pages that are not touched take no memory.
+// The recursion below is as deep as the tree. Untouched pages use no memory.
 constexpr size_t kStackBytes = STree::kMaximumDepth << 10;
 
-// Suspends at each leaf below `node`, and counts the nodes that it comes by.
+// Suspends at each leaf below `node`, and counts the nodes that it visits.
 void Walk(const STree::Node& node, fringe::Yielder<Leaf>& yielder, uint64_t& visited) {
   ++visited;
   if (node.is_leaf()) yielder.Suspend(node.atom);
@@ -55,9 +55,9 @@ void Walk(const STree::Node& node, fringe::Yielder<Leaf>& yielder, uint64_t& vis
 // A tree and a walk through its leaves.
 class Side {
  public:
-  // Reads the tree of a file, or of the standard input where `path` is "-".
+  // Reads a tree from a file, or from the standard input if `path` is "-".
   //
-  // Errors: what the file or its text has wrong, in one line that begins with its name.
+  // Errors: the fault in the file or its text, in one line that begins with its name.
   static absl::StatusOr<std::unique_ptr<Side>> Create(const std::string& path);
 
   Side(STree tree, fringe::OsStack stack)
@@ -68,15 +68,15 @@ class Side {
   Side& operator=(const Side&) = delete;
 
 #if !defined(__cpp_exceptions)
-  // The destructor of an unfinished generator unwinds it by an exception. Without exceptions one is
-  // given up instead: here no frame of its owns anything.
+  // Destroying an unfinished generator needs exceptions. This one can be abandoned instead, because
+  // its frames own nothing.
   ~Side() { static_cast<void>(std::move(leaves_).UnsafeUnwrap()); }
 #endif
 
   // Returns: the next leaf; `nullopt` after the last.
   std::optional<Leaf> Next() { return leaves_.Resume(); }
 
-  // Returns: how many of how many nodes the walk has come by.
+  // Returns: how many of the nodes the walk has visited, as text.
   std::string Visited() const { return absl::StrCat(visited_, " of ", tree_.node_count()); }
 
  private:
@@ -85,7 +85,7 @@ class Side {
   Leaves leaves_;
 };
 
-// Returns: everything in a file, or in the standard input where `path` is "-".
+// Returns: the contents of a file, or of the standard input if `path` is "-".
 absl::StatusOr<std::string> Read(const std::string& path) {
   const bool is_input = path == "-";
   std::FILE* const file = is_input ? stdin : std::fopen(path.c_str(), "rb");
@@ -148,13 +148,13 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(kUsage);
   const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
   if (arguments.size() != 3) {
-    std::cerr << "same_fringe: two files are wanted; --help says more\n";
+    std::cerr << "same_fringe: expected two files; see --help\n";
     return 2;
   }
   const std::string left_path = arguments[1];
   const std::string right_path = arguments[2];
   if (left_path == "-" && right_path == "-") {
-    std::cerr << "same_fringe: only one of the trees can be the standard input\n";
+    std::cerr << "same_fringe: only one tree can come from standard input\n";
     return 2;
   }
   const absl::StatusOr<std::unique_ptr<Side>> left = Side::Create(left_path);

@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 class SameFringeTest : public testing::Test {
  protected:
-  // Compares two trees, the second of which comes from the standard input.
+  // Compares two trees. The second comes from the standard input.
   Outcome Compare(const std::string& left, const std::string& right) {
     return RunProgram({folder_.Write("left", left), "-"}, {.standard_input = right});
   }
@@ -45,7 +45,7 @@ TEST_F(SameFringeTest, NoLeaves) {
             "Nodes visited: left 1 of 1, right 4 of 4\n");
 }
 
-// What lies behind the first difference is not visited.
+// Nodes after the first difference are not visited.
 TEST_F(SameFringeTest, FirstDifferenceEndsBothWalks) {
   const Outcome outcome = Compare("((a b) (c d) e f g)", "(a (b (x d)))");
   EXPECT_EQ(outcome.exit_status, 1);
@@ -97,8 +97,7 @@ TEST_F(SameFringeTest, WrongArguments) {
   EXPECT_EQ(RunProgram({"a", "b", "c"}).exit_status, 2);
   const Outcome outcome = RunProgram({"-", "-"});
   EXPECT_EQ(outcome.exit_status, 2);
-  EXPECT_EQ(outcome.standard_error,
-            "same_fringe: only one of the trees can be the standard input\n");
+  EXPECT_EQ(outcome.standard_error, "same_fringe: only one tree can come from standard input\n");
 }
 
 TEST_F(SameFringeTest, HelpSaysHow) {
