@@ -1,6 +1,6 @@
-"""The warnings that fringe's own code is compiled with: `copts = FRINGE_COPTS` in each target."""
+"""The warnings for fringe's own code: each target has `copts = FRINGE_COPTS`."""
 
-# Each is known to GCC and to Clang.
+# GCC and Clang support all of these.
 FRINGE_WARNINGS = [
     "-Wall",
     "-Wextra",
@@ -17,13 +17,13 @@ FRINGE_WARNINGS = [
     "-Wpedantic",
     "-Wshadow",
     "-Wsign-conversion",
-    # Macros of ours are 0 or 1, never absent (FRINGE_...), so `#if` of an unknown one is a slip.
+    # FRINGE_ macros are always defined to 0 or 1, so `#if` on an undefined one is an error.
     "-Wundef",
     "-Wvla",
 ]
 
 FRINGE_COPTS = FRINGE_WARNINGS + select({
-    # Not for users: a later compiler's new warning must not end their build.
+    # Off for users: a new warning of a later compiler must not break their build.
     "//flags:warnings_are_errors_enabled": ["-Werror"],
     "//conditions:default": [],
 })

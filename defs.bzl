@@ -1,4 +1,4 @@
-"""Rules of C++ that choose the stack of generators which name none, and stacks of one's own.
+"""C++ rules with a default stack, and `fringe_stack` for custom stacks.
 
 ```
 load("@fringe//:defs.bzl", "fringe_cc_binary")
@@ -11,9 +11,9 @@ fringe_cc_binary(
 )
 ```
 
-`stack` is a `fringe_stack`: `@fringe//stacks:os_stack`, `:pooled_stack`, `:malloc_stack`, or one of
-your own. One that is not guarded needs `unguarded_stack = True` beside it. Without `stack` each rule
-is the plain one of rules_cc.
+`stack` is a `fringe_stack`: `@fringe//stacks:os_stack`, `:pooled_stack`, `:malloc_stack`, or your own.
+A stack without a guard also needs `unguarded_stack = True`. If `stack` is not set, each rule is the
+plain rule of rules_cc.
 """
 
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
@@ -29,17 +29,17 @@ def fringe_cc_binary(
         unguarded_stack = False,
         stack_malloc = None,
         **kwargs):
-    """A `cc_binary` with a default stack of its own, which is that of every library in it too.
+    """A `cc_binary` with its own default stack, which applies to every library in it too.
 
     Libraries are compiled once for each default stack among the binaries of a build.
 
     Args:
       name: the binary.
-      stack: a label of a `fringe_stack`; without, what stands behind `//flags:default_stack`.
-      unguarded_stack: whether it may be a stack whose overflow corrupts memory.
-      stack_malloc: the heap of every `MallocStack` in it, "system" or "jemalloc"; without, that of
-        `//flags:malloc`.
-      **kwargs: as of `cc_binary`. Before Bazel 5.3, `env` is for `cc_test` only.
+      stack: the label of a `fringe_stack`. The default is the value of `//flags:default_stack`.
+      unguarded_stack: whether to allow a stack whose overflow corrupts memory.
+      stack_malloc: the heap of every `MallocStack` in it, "system" or "jemalloc". The default is the
+        value of `//flags:malloc`.
+      **kwargs: as for `cc_binary`. Before Bazel 5.3, `env` is for `cc_test` only.
     """
     _on_stack(cc_binary, _binary_on_stack, name, stack, unguarded_stack, stack_malloc, kwargs)
 
@@ -49,28 +49,28 @@ def fringe_cc_test(
         unguarded_stack = False,
         stack_malloc = None,
         **kwargs):
-    """A `cc_test` with a default stack of its own, which is that of every library in it too.
+    """A `cc_test` with its own default stack, which applies to every library in it too.
 
     Args:
       name: the test.
-      stack: as of `fringe_cc_binary`.
-      unguarded_stack: as of `fringe_cc_binary`.
-      stack_malloc: as of `fringe_cc_binary`.
-      **kwargs: as of `cc_test`.
+      stack: as for `fringe_cc_binary`.
+      unguarded_stack: as for `fringe_cc_binary`.
+      stack_malloc: as for `fringe_cc_binary`.
+      **kwargs: as for `cc_test`.
     """
     _on_stack(cc_test, _on_stack_test, name, stack, unguarded_stack, stack_malloc, kwargs)
 
 def fringe_cc_library(name, stack = None, unguarded_stack = False, **kwargs):
-    """A `cc_library` whose sources have a default stack of their own, whichever binary it is in.
+    """A `cc_library` whose sources have their own default stack, in any binary.
 
-    What it depends on keeps the binary's, and so do sources that include its headers: a header that
-    takes or returns a generator has to name the stack's type.
+    Its dependencies keep the default stack of the binary, and so do sources that include its headers.
+    A header that mentions a generator must therefore name the stack's type.
 
     Args:
       name: the library.
-      stack: as of `fringe_cc_binary`, but not a `select`.
-      unguarded_stack: as of `fringe_cc_binary`.
-      **kwargs: as of `cc_library`.
+      stack: as for `fringe_cc_binary`, but not a `select`.
+      unguarded_stack: as for `fringe_cc_binary`.
+      **kwargs: as for `cc_library`.
     """
     if not stack:
         _require_stack(name, unguarded_stack)
@@ -98,14 +98,14 @@ def fringe_cc_library(name, stack = None, unguarded_stack = False, **kwargs):
         **kwargs
     )
 
-# --- What a binary or a test with a stack is made of ----------------------------------------------
+# --- Implementation of a binary or a test with a stack --------------------------------------------
 
-# Labels in the form that a transition wants, whatever the name of this repository is in the build.
+# Labels in the form that transitions require, for any name of this repository.
 _DEFAULT_STACK = str(Label("//flags:default_stack"))
 _UNGUARDED = str(Label("//flags:unguarded_default_stack"))
 _MALLOC = str(Label("//flags:malloc"))
 
-# What belongs to the target that a user runs; anything else belongs to the program.
+# Attributes of the target that a user runs. All others belong to the program.
 _OUTER = [
     "args",
     "data",
@@ -120,7 +120,7 @@ _OUTER = [
     "visibility",
 ]
 
-# What belongs to both.
+# Attributes of both.
 _BOTH = [
     "compatible_with",
     "exec_compatible_with",
@@ -134,7 +134,7 @@ def _require_stack(name, unguarded_stack):
         fail("%s says `unguarded_stack`, which is about a `stack`, and names none." % name)
 
 def _on_stack(plain_rule, outer_rule, name, stack, unguarded_stack, stack_malloc, kwargs):
-    """Declares the program itself in a folder of its own, and `name`, which builds it with `stack`."""
+    """Declares the program in its own folder, and `name`, which builds it with `stack`."""
     if not stack:
         _require_stack(name, unguarded_stack)
         if not stack_malloc:
@@ -144,11 +144,11 @@ def _on_stack(plain_rule, outer_rule, name, stack, unguarded_stack, stack_malloc
     outer = {key: kwargs.pop(key) for key in _OUTER if key in kwargs}
     outer.update({key: kwargs[key] for key in _BOTH if key in kwargs})
 
-    # The last part is what the program sees as its name, and what a shared library is called.
+    # The last component is the name that the program sees, and the name of a shared library.
     program = "on_stack/" + name
     plain_rule(
         name = program,
-        # Only `name` is built for the sake of `//...`: this one would have another stack there.
+        # `//...` builds only `name`: this target would have another stack there.
         tags = tags + ["manual"],
         visibility = ["//visibility:private"],
         **kwargs
@@ -190,12 +190,12 @@ def _expand(ctx, value):
     return ctx.expand_make_variables("env", ctx.expand_location(value, ctx.attr.data), {})
 
 def _on_stack_impl(ctx):
-    # A list, as of every attribute with a transition, in the Bazels that do so.
+    # Some versions of Bazel pass a list for an attribute with a transition.
     program = ctx.attr.program
     program = (program[0] if type(program) == "list" else program)[DefaultInfo]
     file = program.files_to_run.executable
 
-    # With the extension that the system asks for.
+    # Keeps the extension that the system requires.
     last = ctx.label.name.split("/")[-1]
     executable = ctx.actions.declare_file(ctx.label.name + file.basename[len(last):])
     ctx.actions.symlink(output = executable, target_file = file, is_executable = True)
@@ -221,21 +221,21 @@ def _on_stack_impl(ctx):
 
 _ATTRIBUTES = {
     "data": attr.label_list(
-        doc = "As of the program; built as the build says, not with `stack`.",
+        doc = "As for the program. Built without `stack`.",
         allow_files = True,
     ),
-    "env": attr.string_dict(doc = "As of the program."),
-    "env_inherit": attr.string_list(doc = "As of the program."),
+    "env": attr.string_dict(doc = "As for the program."),
+    "env_inherit": attr.string_list(doc = "As for the program."),
     "program": attr.label(
-        doc = "What is built with `stack`.",
+        doc = "The target to build with `stack`.",
         cfg = _stack_transition,
         executable = True,
         mandatory = True,
     ),
-    "stack": attr.label(doc = "The default stack; without, that of the build."),
-    "stack_malloc": attr.string(doc = "The heap of stacks; without, that of the build."),
+    "stack": attr.label(doc = "The default stack. If not set, that of the build."),
+    "stack_malloc": attr.string(doc = "The heap of stacks. If not set, that of the build."),
     "unguarded_stack": attr.bool(
-        doc = "Whether it may be a stack whose overflow is not certain to fault.",
+        doc = "Whether to allow a stack whose overflow is not certain to fault.",
     ),
     "_allowlist_function_transition": attr.label(
         default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
@@ -245,13 +245,13 @@ _ATTRIBUTES = {
 _binary_on_stack = rule(
     implementation = _on_stack_impl,
     attrs = _ATTRIBUTES,
-    doc = "A program that is built with a default stack of its own.",
+    doc = "A program that is built with its own default stack.",
     executable = True,
 )
 
 _on_stack_test = rule(
     implementation = _on_stack_impl,
     attrs = _ATTRIBUTES,
-    doc = "A test that is built with a default stack of its own.",
+    doc = "A test that is built with its own default stack.",
     test = True,
 )

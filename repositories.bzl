@@ -1,7 +1,7 @@
-"""Where fringe's dependencies come from, for a build by `WORKSPACE`.
+"""Declares fringe's dependencies for builds with `WORKSPACE`.
 
-Each function here leaves a repository alone that the workspace already has: declare your own
-before you call it, and yours is used. Nothing here uses the network.
+No function here replaces a repository that the workspace already has. To use your own, declare it before
+the call. Nothing here uses the network.
 """
 
 load("//third_party:system_repository.bzl", "system_repository")
@@ -13,7 +13,7 @@ def _unless_defined(rule, name, **kwargs):
         rule(name = name, **kwargs)
 
 def fringe_repositories():
-    """Declares what fringe's libraries depend on."""
+    """Declares the dependencies of fringe's libraries."""
     _unless_defined(
         rules_cc_repository,
         name = "rules_cc",
@@ -31,7 +31,7 @@ def fringe_repositories():
     )
 
 def fringe_development_repositories():
-    """Declares what only fringe's own tests and benchmarks depend on."""
+    """Declares the dependencies of fringe's tests and benchmarks only."""
     _unless_defined(
         system_repository,
         name = "com_google_googletest",
@@ -49,9 +49,9 @@ def fringe_development_repositories():
     )
 
 def fringe_offline_repositories():
-    """Declares what Bazel 4 itself would fetch to build and test C++.
+    """Declares the repositories that Bazel 4 would fetch to build and test C++.
 
-    For machines without a network only: a workspace that builds Java or measures coverage wants
+    Call it only on machines without a network. A workspace that builds Java or measures coverage needs
     the real ones.
     """
     _unless_defined(
