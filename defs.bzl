@@ -11,9 +11,9 @@ fringe_cc_binary(
 )
 ```
 
-`stack` is a `fringe_stack`: `@fringe//stacks:os_stack`, `:pooled_stack`, `:malloc_stack`, or your own.
-A stack without a guard also needs `unguarded_stack = True`. If `stack` is not set, each rule is the
-plain rule of rules_cc.
+`stack` is a `fringe_stack`: `@fringe//stacks:os_stack`, `:pooled_stack`, `:malloc_stack`, or your
+own. A stack without a guard also needs `unguarded_stack = True`. If `stack` is not set, each rule
+is the plain rule of rules_cc.
 """
 
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
@@ -37,8 +37,8 @@ def fringe_cc_binary(
       name: the binary.
       stack: the label of a `fringe_stack`. The default is the value of `//flags:default_stack`.
       unguarded_stack: whether to allow a stack whose overflow corrupts memory.
-      stack_malloc: the heap of every `MallocStack` in it, "system" or "jemalloc". The default is the
-        value of `//flags:malloc`.
+      stack_malloc: the heap of every `MallocStack` in it, "system" or "jemalloc". The default is
+        the value of `//flags:malloc`.
       **kwargs: as for `cc_binary`. Before Bazel 5.3, `env` is for `cc_test` only.
     """
     _on_stack(cc_binary, _binary_on_stack, name, stack, unguarded_stack, stack_malloc, kwargs)
@@ -63,8 +63,8 @@ def fringe_cc_test(
 def fringe_cc_library(name, stack = None, unguarded_stack = False, **kwargs):
     """A `cc_library` whose sources have their own default stack, in any binary.
 
-    Its dependencies keep the default stack of the binary, and so do sources that include its headers.
-    A header that mentions a generator must therefore name the stack's type.
+    Its dependencies keep the default stack of the binary, and so do sources that include its
+    headers. A header that mentions a generator must therefore name the stack's type.
 
     Args:
       name: the library.
@@ -77,7 +77,7 @@ def fringe_cc_library(name, stack = None, unguarded_stack = False, **kwargs):
         cc_library(name = name, **kwargs)
         return
     if "srcs" not in kwargs:
-        fail("fringe_cc_library %s has no srcs: nothing in it is compiled with its `stack`." % name)
+        fail("fringe_cc_library %s has a `stack` but no `srcs`: add sources, or remove `stack`." % name)
     choice = name + "_default_stack_choice"
     default_stack_choice(
         name = choice,
@@ -131,7 +131,7 @@ _BOTH = [
 
 def _require_stack(name, unguarded_stack):
     if unguarded_stack:
-        fail("%s says `unguarded_stack`, which is about a `stack`, and names none." % name)
+        fail("%s sets `unguarded_stack` but not `stack`: set `stack`, or remove `unguarded_stack`." % name)
 
 def _on_stack(plain_rule, outer_rule, name, stack, unguarded_stack, stack_malloc, kwargs):
     """Declares the program in its own folder, and `name`, which builds it with `stack`."""

@@ -1,7 +1,7 @@
 """Declares fringe's dependencies for builds with `WORKSPACE`.
 
-No function here replaces a repository that the workspace already has. To use your own, declare it before
-the call. Nothing here uses the network.
+No function here replaces a repository that the workspace already has. To use your own, declare it
+before the call. Nothing here uses the network.
 """
 
 load("//third_party:system_repository.bzl", "system_repository")
@@ -51,8 +51,8 @@ def fringe_development_repositories():
 def fringe_offline_repositories():
     """Declares the repositories that Bazel 4 would fetch to build and test C++.
 
-    Call it only on machines without a network. A workspace that builds Java or measures coverage needs
-    the real ones.
+    Call it only on machines without a network. A workspace that builds Java or measures coverage
+    needs the real ones.
     """
     _unless_defined(
         system_repository,

@@ -18,8 +18,8 @@ def fringe_benchmark(name, benchmarks, deps, smoke_arguments = []):
 
     Args:
       name: the target, whose source is `name.cc`.
-      benchmarks: every benchmark in it. The test fails if a different set runs, or if one reports an
-        error.
+      benchmarks: every benchmark in it. The test fails if a different set runs, or if one reports
+        an error.
       deps: the dependencies of the source, except Google Benchmark.
       smoke_arguments: flags of Google Benchmark for the test, to exclude long runs.
     """

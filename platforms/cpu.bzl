@@ -1,13 +1,13 @@
-"""Constraint values of CPUs for which not every Bazel has a name."""
+"""Constraint values for CPUs that some versions of Bazel lack."""
 
-# Where fringe is a module, @platforms is as new as MODULE.bazel says. There only are these in the
-# names of other modules' repositories.
+# If fringe is a module, MODULE.bazel determines the version of @platforms. Only then do the names
+# of other modules' repositories contain these characters.
 _IS_MODULE = [mark for mark in "~+".elems() if mark in str(Label("@rules_cc//cc"))] != []
 
 def cpu(name, cpu):
-    """Declares a CPU by the name that @platforms has for it, or by one of our own where that has none.
+    """Declares a CPU by its name in @platforms, or as a new constraint value if @platforms lacks it.
 
-    Bazel 4 comes with an @platforms of its own, which is old.
+    Bazel 4 has a built-in, old @platforms.
 
     Args:
       name: the constraint value.

@@ -1,33 +1,33 @@
-"""A repository over something already on this machine, so that a build needs no network."""
+"""Repositories of installed files, so that a build needs no network."""
 
-# Where a linker looks for installed libraries, on Debian and elsewhere.
+# The linker's library folders, on Debian and other distributions.
 _LIBRARY_FOLDERS = [
     "/usr/lib/%s-linux-gnu" % cpu
     for cpu in ["x86_64", "i386", "aarch64", "riscv64"]
 ] + ["/usr/lib64", "/usr/lib"]
 
 def require_installed(repository_ctx, probe, package):
-    """Ends the build with one sentence when the path `probe` does not exist.
+    """Fails the build with a message if the path `probe` does not exist.
 
     Args:
       repository_ctx: the context of the repository that needs it.
-      probe: an absolute path; empty asks for nothing.
-      package: the Debian package that brings it.
+      probe: an absolute path; empty to check nothing.
+      package: the Debian package that contains it.
     """
     if probe and not repository_ctx.path(probe).exists:
         fail(("fringe: %s is missing: install the Debian package %s, " +
-              "or declare a repository of your own named %s.") %
+              "or declare your own repository named %s.") %
              (probe, package, repository_ctx.name))
 
 def installed_libraries(repository_ctx, prefix):
     """Finds the shared libraries whose names begin with `lib` and `prefix`.
 
     Args:
-      repository_ctx: the context of the repository that asks.
-      prefix: what follows `lib` in the names of the libraries.
+      repository_ctx: the context of the repository.
+      prefix: the part of the names after `lib`.
 
     Returns:
-      their names as the linker takes them after `-l`, sorted.
+      their names without `lib`, as for the linker's `-l`, sorted.
     """
     found = {}
     for folder in _LIBRARY_FOLDERS:
@@ -51,14 +51,14 @@ def _system_repository_impl(repository_ctx):
 
 system_repository = repository_rule(
     implementation = _system_repository_impl,
-    doc = "A repository made of files of fringe's and, where `tree` is given, of an installed folder.",
+    doc = "A repository of files from fringe and, if `tree` is set, from an installed folder.",
     attrs = {
         "files": attr.label_keyed_string_dict(
-            doc = "Files of fringe's, each with its path in the repository.",
+            doc = "Files from fringe, each with its path in the repository.",
         ),
-        "package": attr.string(doc = "The Debian package that brings what `probe` names."),
+        "package": attr.string(doc = "The Debian package that contains `probe`."),
         "probe": attr.string(doc = "A path that must exist."),
-        "tree": attr.string(doc = "An installed folder whose entries are linked into the repository."),
+        "tree": attr.string(doc = "An installed folder. Its entries are linked into the repository."),
     },
     local = True,
 )

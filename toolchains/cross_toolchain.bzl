@@ -1,4 +1,4 @@
-"""Toolchains that compile for another CPU with Debian's cross compilers."""
+"""Toolchains for other CPUs with Debian's cross compilers."""
 
 load(
     "@rules_cc//cc:cc_toolchain_config_lib.bzl",
@@ -12,7 +12,7 @@ load("@rules_cc//cc/common:cc_common.bzl", "cc_common")
 load("@rules_cc//cc/toolchains:cc_toolchain.bzl", "cc_toolchain")
 load("@rules_cc//cc/toolchains:cc_toolchain_config_info.bzl", "CcToolchainConfigInfo")
 
-# The names that Bazel has for what a toolchain does.
+# Bazel's names for the actions of a toolchain.
 _COMPILE = [
     "assemble",
     "c++-compile",
@@ -38,7 +38,7 @@ def _cross_toolchain_config_impl(ctx):
         driver = "/usr/bin/clang++"
         target_flags = ["--target=" + attr.triple]
 
-        # The linker of GCC's own cross toolchain, which Clang finds by the triple.
+        # Clang finds the linker of GCC's cross toolchain by the triple.
         compiler_flags = []
     else:
         driver = tool_prefix + "g++"
@@ -49,8 +49,8 @@ def _cross_toolchain_config_impl(ctx):
     for tool in ["ar", "dwp", "gcov", "ld", "nm", "objcopy", "objdump", "strip"]:
         programs[tool] = tool_prefix + tool
 
-    # What Bazel's own toolchain for Unix compiles and links with, so that a test of another CPU is
-    # compiled as the same test is for this one.
+    # The flags of Bazel's own toolchain for Unix, so that a test is compiled in the same way for
+    # every CPU.
     default_flags = feature(
         name = "default_flags",
         enabled = True,
@@ -73,11 +73,11 @@ def _cross_toolchain_config_impl(ctx):
             ),
             _flags(_LINK, target_flags + [
                 "-no-canonical-prefixes",
-                # An emulator would look for shared libraries of the CPU where those of this machine
-                # lie, and hang or crash on what it finds.
+                # An emulator would look for the CPU's shared libraries in this machine's folders,
+                # and hang or crash.
                 "-static",
-                # GoogleTest can send its results elsewhere. A static C library warns of that at each
-                # link, and no test of ours does it.
+                # GoogleTest can send its results over the network, which a static C library warns
+                # of at each link. No test uses it.
                 "-Wl,--defsym=getaddrinfo=0,--defsym=freeaddrinfo=0",
             ]),
             _flags(
@@ -103,7 +103,7 @@ def _cross_toolchain_config_impl(ctx):
             feature(name = "dbg"),
             feature(name = "fastbuild"),
             feature(name = "opt"),
-            # Static binaries need no code that may lie anywhere, so each file is compiled once.
+            # Static binaries need no position-independent code, so each file is compiled once.
             feature(name = "supports_pic", enabled = False),
         ],
         host_system_name = "local",
@@ -116,12 +116,12 @@ def _cross_toolchain_config_impl(ctx):
 
 _cross_toolchain_config = rule(
     implementation = _cross_toolchain_config_impl,
-    doc = "How one compiler is called for one target.",
+    doc = "The command line of one compiler for one target.",
     attrs = {
         "compiler": attr.string(doc = "The name of the compiler.", values = ["clang", "gcc"]),
         "cpu": attr.string(doc = "Bazel's name for the CPU."),
-        "target_flags": attr.string_list(doc = "What selects the target besides the triple."),
-        "triple": attr.string(doc = "The target, as GNU's tools name it."),
+        "target_flags": attr.string_list(doc = "Flags that select the target, in addition to the triple."),
+        "triple": attr.string(doc = "The target triple of the GNU tools."),
     },
     provides = [CcToolchainConfigInfo],
 )
@@ -129,15 +129,15 @@ _cross_toolchain_config = rule(
 def cross_toolchain(name, triple, cpu, cpu_constraint, target_flags = []):
     """Declares the toolchains `<name>_gcc` and `<name>_clang` for Linux on another CPU.
 
-    Binaries are linked statically. `.bazelrc` names the toolchains with --extra_toolchains, and
-    bazelw installs what they call.
+    Binaries are linked statically. `.bazelrc` selects the toolchains with --extra_toolchains, and
+    bazelw installs the compilers.
 
     Args:
-      name: what the names begin with.
-      triple: the target, as GNU's tools and Debian's packages name it.
+      name: the prefix of the names.
+      triple: the target triple of the GNU tools and of Debian's packages.
       cpu: Bazel's name for the CPU.
       cpu_constraint: the constraint value of the CPU.
-      target_flags: what selects the target besides the triple.
+      target_flags: flags that select the target, in addition to the triple.
     """
     native.filegroup(name = name + "_no_files")
     for compiler in ["clang", "gcc"]:

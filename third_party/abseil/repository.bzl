@@ -1,15 +1,15 @@
 """Abseil, as Debian installs it (package `libabsl-dev`), under upstream's target names.
 
-The headers lie where every compiler looks, so a target has only to link. Each of them links the
-one list of installed libraries with `--as-needed`, which keeps what a binary really uses: the list
-of libraries behind a header differs from one release of Abseil to the next, this does not. Beside it
-each links the library of its own name for good: Bazel links tests with shared libraries, and gold
-does not count what these use.
+The headers are in the compiler's default include path, so a target only has to link. Every target
+links all installed libraries with `--as-needed`, which keeps those that a binary uses. The
+libraries behind a header change between releases of Abseil; this list does not. Each target also
+links the library of its own name unconditionally. Bazel can link tests with shared libraries, and
+gold ignores what those use.
 """
 
 load("//third_party:system_repository.bzl", "installed_libraries", "require_installed")
 
-# The targets that exist here, by package. Add a name of upstream's when a target of ours needs it.
+# The targets that exist here, by package. Add an upstream name when a target needs it.
 _TARGETS = {
     "absl/algorithm": ["algorithm", "container"],
     "absl/base": ["base", "config", "core_headers", "dynamic_annotations", "no_destructor", "nullability"],
@@ -75,12 +75,12 @@ load("@rules_cc//cc:cc_library.bzl", "cc_library")
 """
 
 def _stand_in(repository_ctx):
-    """Fills the repository with what serves a build without an Abseil, as far as that goes."""
+    """Fills the repository with the stand-in, for builds without an installed Abseil."""
     for package, names in _TARGETS.items():
         headers = _STAND_IN.get(package, {})
         content = _STAND_IN_PACKAGE.format(headers = headers)
 
-        # A target without a header: what needs it does not compile.
+        # A target without a header: code that needs it does not compile.
         content += "".join([
             "\ncc_library(name = \"%s\", visibility = [\"//visibility:public\"])\n" % name
             for name in names
@@ -92,7 +92,7 @@ def _stand_in(repository_ctx):
             repository_ctx.symlink(Label("//third_party/abseil:stand_in/" + path), path)
 
 def _installed(repository_ctx):
-    """Fills the repository with what links the installed Abseil."""
+    """Fills the repository with targets that link the installed Abseil."""
     require_installed(repository_ctx, "/usr/include/absl/base/config.h", "libabsl-dev")
     libraries = installed_libraries(repository_ctx, "absl_")
     linkopts = ["-Wl,--push-state,--as-needed"] + [
@@ -120,7 +120,7 @@ def _abseil_repository_impl(repository_ctx):
 
 abseil_repository = repository_rule(
     implementation = _abseil_repository_impl,
-    doc = "Abseil as installed on this machine, or what stands in for it.",
+    doc = "The installed Abseil, or the stand-in.",
     environ = ["FRINGE_ABSEIL"],
     local = True,
 )

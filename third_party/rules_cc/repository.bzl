@@ -1,10 +1,10 @@
-"""A stand-in for rules_cc that hands on what is built into Bazel, from upstream's files.
+"""A stand-in for rules_cc that re-exports the rules built into Bazel, under upstream's file names.
 
-Debian's Bazel 4 has no network and no rules_cc that loads there. Users may load from this one too:
-each name from its own file, and the rules from `cc/defs.bzl` as well.
+With Debian's Bazel 4 and no network, there is no rules_cc that loads. Users may load from this one
+too: each name from its own file, and the rules from `cc/defs.bzl` as well.
 """
 
-# The rules, by the folder in which upstream has a file for each.
+# The rules, by the folder of their upstream files.
 _RULES = {
     "cc": [
         "cc_binary",
@@ -22,7 +22,7 @@ _RULES = {
     ],
 }
 
-# What else is built in, each with the file in which upstream has it.
+# Other built-in values, each with its upstream file.
 _GLOBALS = {
     "CcInfo": "cc/common/cc_info.bzl",
     "CcToolchainConfigInfo": "cc/toolchains/cc_toolchain_config_info.bzl",
@@ -33,7 +33,7 @@ _PACKAGE = """\
 exports_files(glob(["**"]))
 """
 
-# Upstream has the same functions here as Bazel.
+# Upstream's file has the same functions as Bazel's.
 _CONFIG_LIB = "cc/cc_toolchain_config_lib.bzl"
 _CONFIG_FUNCTIONS = [
     "action_config",
@@ -52,11 +52,11 @@ _CONFIG_FUNCTIONS = [
 ]
 
 def _native(rules):
-    """Writes definitions of `rules` that hand on Bazel's own."""
+    """Returns definitions of `rules` as Bazel's own."""
     return "".join(["%s = native.%s\n" % (rule, rule) for rule in rules])
 
 def _loaded(file, names):
-    """Writes definitions of the values of `names`, which `file` has under the keys."""
+    """Returns definitions of the values of `names`, which `file` defines under the keys."""
     return "".join(
         ["load(\"%s\", _%s = \"%s\")\n" % (file, there, there) for there in names] +
         ["%s = _%s\n" % (here, there) for there, here in names.items()],
@@ -73,7 +73,7 @@ def _rules_cc_repository_impl(repository_ctx):
         [rule for rules in _RULES.values() for rule in rules] + ["cc_proto_library"],
     ))
 
-    # A file cannot define what it also uses by the same name, so that one more lies between.
+    # A file cannot define a name that it also uses, so there is another file in between.
     repository_ctx.file(
         "cc/common/globals.bzl",
         "".join(["built_in_%s = %s\n" % (name, name) for name in _GLOBALS]),
@@ -90,6 +90,6 @@ def _rules_cc_repository_impl(repository_ctx):
 
 rules_cc_repository = repository_rule(
     implementation = _rules_cc_repository_impl,
-    doc = "The C++ rules built into Bazel, under the names that rules_cc gives them.",
+    doc = "The C++ rules built into Bazel, under the names of rules_cc.",
     local = True,
 )

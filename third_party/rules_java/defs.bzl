@@ -1,4 +1,4 @@
-"""The Java rules built into Bazel, under the names that rules_java gives them."""
+"""The Java rules built into Bazel, under the names of rules_java."""
 
 java_binary = native.java_binary
 java_import = native.java_import

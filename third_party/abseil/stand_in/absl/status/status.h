@@ -71,7 +71,7 @@ class Status {
 
 inline Status OkStatus() { return Status(); }
 
-// InvalidArgumentError makes such a status, IsInvalidArgument asks for it, and so on.
+// For each error: InvalidArgumentError creates a status, IsInvalidArgument tests for it, and so on.
 #define FRINGE_DEFINE_ERROR(Name, number, text)         \
   inline Status Name##Error(std::string_view message) { \
     return Status(StatusCode::k##Name, message);        \
