@@ -16,6 +16,9 @@
 // ends in `std::terminate`, as at a `noexcept` function, because the personality routine of this
 // frame says that there is no going on. 0x1b is DW_EH_PE_pcrel | DW_EH_PE_sdata4.
 
+// A build may compile every file of this folder.
+#if defined(__aarch64__) && defined(__LP64__)
+
 #include "aarch64.h"
 
 asm(R"(
@@ -51,3 +54,5 @@ fringe_aarch64_trampoline:
   ret
   .popsection
 )");
+
+#endif  // defined(__aarch64__) && defined(__LP64__)

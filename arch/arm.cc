@@ -35,6 +35,9 @@
 // frame says that there is no going on, unless a backtrace asks. The unwinder's own routine follows
 // the table then; there is none on bare metal, and nobody who would ask.
 
+// A build may compile every file of this folder.
+#if defined(__arm__)
+
 #include "arm.h"
 
 asm(R"(
@@ -91,3 +94,5 @@ fringe_arm_trampoline:
   b __gnu_unwind_frame
   .popsection
 )");
+
+#endif  // defined(__arm__)

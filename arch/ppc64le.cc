@@ -17,6 +17,9 @@
 // ends in `std::terminate`, as at a `noexcept` function, because the personality routine of this
 // frame says that there is no going on. 0x1b is DW_EH_PE_pcrel | DW_EH_PE_sdata4.
 
+// A build may compile every file of this folder.
+#if defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+
 #include "ppc64le.h"
 
 asm(R"(
@@ -56,3 +59,5 @@ fringe_ppc64le_trampoline:
   blr
   .popsection
 )");
+
+#endif  // defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)

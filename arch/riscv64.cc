@@ -17,6 +17,9 @@
 // ends in `std::terminate`, as at a `noexcept` function, because the personality routine of this
 // frame says that there is no going on. 0x1b is DW_EH_PE_pcrel | DW_EH_PE_sdata4.
 
+// A build may compile every file of this folder.
+#if defined(__riscv) && __riscv_xlen == 64
+
 #include "riscv64.h"
 
 asm(R"(
@@ -50,3 +53,5 @@ fringe_riscv64_trampoline:
   ret
   .popsection
 )");
+
+#endif  // defined(__riscv) && __riscv_xlen == 64

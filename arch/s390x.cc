@@ -18,6 +18,9 @@
 // ends in `std::terminate`, as at a `noexcept` function, because the personality routine of this
 // frame says that there is no going on. 0x1b is DW_EH_PE_pcrel | DW_EH_PE_sdata4.
 
+// A build may compile every file of this folder.
+#if defined(__s390x__)
+
 #include "s390x.h"
 
 asm(R"(
@@ -53,3 +56,5 @@ fringe_s390x_trampoline:
   br %r14
   .popsection
 )");
+
+#endif  // defined(__s390x__)

@@ -13,11 +13,27 @@
 
 #include "stack.h"
 
-// Written by the build; a library with a default of its own has a header of its own.
+// The stack that the build chooses. A library with a default of its own defines the name of its
+// header; Bazel writes the other for everything else.
 #if defined(FRINGE_DEFAULT_STACK_CHOICE)
 #include FRINGE_DEFAULT_STACK_CHOICE
-#else
+#elif __has_include("stacks/fringe_default_stack_choice.h")
 #include "stacks/fringe_default_stack_choice.h"
+#else
+// No Bazel: as it chooses unless it is told otherwise.
+#include "os_stack.h"
+
+#define FRINGE_UNGUARDED_DEFAULT_STACK 0
+
+namespace fringe::internal {
+
+struct DefaultStackChoice {
+  using Type = OsStack;
+  static constexpr size_t kBytes = 256 << 10;
+  static auto Create() { return OsStack::Create(kBytes); }
+};
+
+}  // namespace fringe::internal
 #endif
 
 namespace fringe {

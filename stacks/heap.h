@@ -8,6 +8,11 @@
 
 #include "stack.h"
 
+// A build defines it to 1 for jemalloc_heap.cc, and the other file is then empty.
+#if !defined(FRINGE_MALLOC_IS_JEMALLOC)
+#define FRINGE_MALLOC_IS_JEMALLOC 0
+#endif
+
 namespace fringe::internal {
 
 // Allocates a block that is aligned to `kStackAlignment`.

@@ -2,6 +2,10 @@
 // in neither is never mixed with them, so that stacks do not fragment the rest of the heap, and a
 // block that is freed is there for the next stack.
 
+#include "heap.h"
+
+#if FRINGE_MALLOC_IS_JEMALLOC
+
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -9,8 +13,6 @@
 // The names with the prefix are right however jemalloc was configured.
 #define JEMALLOC_NO_DEMANGLE
 #include <jemalloc/jemalloc.h>
-
-#include "heap.h"
 
 namespace fringe::internal {
 namespace {
@@ -117,3 +119,5 @@ thread_local constinit ThreadCache ThreadCache::mine_;
 }
 
 }  // namespace fringe::internal
+
+#endif  // FRINGE_MALLOC_IS_JEMALLOC

@@ -19,6 +19,11 @@
 #include "absl/strings/str_cat.h"
 #include "mutex.h"
 
+// Whether to use the kernel's guards that take no mapping: `--//flags:light_guards`.
+#if !defined(FRINGE_LIGHT_GUARDS)
+#define FRINGE_LIGHT_GUARDS 1
+#endif
+
 namespace fringe::internal {
 namespace {
 

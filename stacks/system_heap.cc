@@ -1,9 +1,11 @@
 // The C library's heap, or what stands in for it in the binary.
 
+#include "heap.h"
+
+#if !FRINGE_MALLOC_IS_JEMALLOC
+
 #include <cerrno>
 #include <cstdlib>
-
-#include "heap.h"
 
 namespace fringe::internal {
 
@@ -16,3 +18,5 @@ std::byte* AllocateBlock(size_t size_bytes, const char** failed_call) {
 void FreeBlock(std::byte* block, size_t /*size_bytes*/) { std::free(block); }
 
 }  // namespace fringe::internal
+
+#endif  // !FRINGE_MALLOC_IS_JEMALLOC
