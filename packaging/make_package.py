@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Packs fringe for those who do not use Bazel.
+"""Packs fringe for use without Bazel.
 
     make_package.py version MODULE
     make_package.py soname MODULE OUTPUT
     make_package.py archive MODULE FOLDER --archiver=... --shared=... --objects ...
 
-MODULE is MODULE.bazel. The first form prints the version that it gives: nothing else reads it there.
-The second writes the linker's flag with the name of the shared library. The third makes
-FOLDER/fringe-VERSION.tar.gz, of which every byte depends on what goes into it alone.
-//packaging:package.bzl calls these two.
+MODULE is MODULE.bazel. The first form prints its version; all other scripts use this. The second
+writes the linker flag with the name of the shared library. The third creates
+FOLDER/fringe-VERSION.tar.gz, whose bytes depend only on its inputs. //packaging:package.bzl calls
+the last two.
 """
 
 import argparse
@@ -21,10 +21,10 @@ import sys
 import tarfile
 import tempfile
 
-# Of everything in the archive: 1 January 1980, which every tool takes for a date.
+# The time of every file in the archive: 1 January 1980, which every tool accepts.
 TIME = 315532800
 
-# What tells which stack is the default. The build writes it for a tree of its own.
+# Defines the default stack. The build generates it for its own output tree.
 CHOICE = "stacks/fringe_default_stack_choice.h"
 
 INCLUDE = re.compile(r'^#include "([^"]*)"$', re.MULTILINE)
@@ -36,7 +36,7 @@ def read(path):
 
 
 def read_version(module):
-    """Returns the version that MODULE.bazel gives."""
+    """Returns the version in MODULE.bazel."""
     call = re.search(r"^module\(.*?^\)", read(module), re.MULTILINE | re.DOTALL)
     version = call and re.search(r'^    version = "(\d+\.\d+\.\d+)",$', call.group(0), re.MULTILINE)
     if not version:
@@ -45,13 +45,13 @@ def read_version(module):
 
 
 def interface_of(version):
-    """Returns the part of a version that programs depend on: before 1.0 each minor may break them."""
+    """Returns the part of a version that breaking changes increase: before 1.0, the minor version too."""
     major, minor, _ = version.split(".")
     return f"0.{minor}" if major == "0" else major
 
 
 class Archive:
-    """A folder in the making, by path: the bytes of a file, or the target of a link."""
+    """The contents of an archive, by path: the bytes of a file, or the target of a link."""
 
     def __init__(self, root):
         self.root = root
@@ -89,9 +89,9 @@ class Archive:
 
 
 def reachable(public, headers):
-    """Returns what the headers `public` are made of: each header of ours by its path, with its text.
+    """Returns the headers `public` and all that they include from fringe, by path, with their text.
 
-    `headers` maps the paths of all there are to where they lie.
+    `headers` maps the path of each header to its file.
     """
     found = {}
     wanted = list(public)
@@ -113,7 +113,7 @@ def archive_of(arguments):
     """Packs the objects into a static library and returns its bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "libfringe.a")
-        # Deterministic; two objects may have the same name.
+        # Deterministic, and allows two objects with the same name.
         subprocess.run([arguments.archiver, "qcsD", path, *arguments.objects], check=True)
         with open(path, "rb") as file:
             return file.read()

@@ -14,7 +14,7 @@ def _package_transition_impl(_settings, _attr):
         _UNGUARDED: False,
     }
 
-# Whoever installs the package sees no flags of Bazel: what they choose is the same in each.
+# Users of the package cannot set Bazel's flags, so every package has the same values.
 _package_transition = transition(
     implementation = _package_transition_impl,
     inputs = [],
@@ -26,7 +26,7 @@ _package_transition = transition(
 )
 
 def _path(file):
-    """Returns the path of a file of ours from the root, whichever repository that is in the build."""
+    """Returns the path of a file of fringe from its root, also if fringe is an external repository."""
     path = file.short_path
     return "/".join(path.split("/")[2:]) if path.startswith("../") else path
 
@@ -53,7 +53,7 @@ def _link(ctx, objects, flags, soname):
         ),
         feature_configuration = features,
         output_type = "dynamic_library",
-        # The name has the version in it, which is not known before files are read.
+        # The name contains the version, which is known only when files are read.
         user_link_flags = ["-Wl,@" + soname.path] + flags,
     )
     archiver = cc_common.get_tool_for_action(
@@ -74,13 +74,13 @@ def _fringe_package_impl(ctx):
         headers.append(compilation.headers)
         defines.update({define: True for define in compilation.defines.to_list()})
         for linker_input in dep[CcInfo].linking_context.linker_inputs.to_list():
-            # What others have compiled stays theirs: whoever installs the package has it too.
+            # Other projects' libraries are not packed: users of the package must have them too.
             flags += [flag for flag in linker_input.user_link_flags if flag not in flags]
             if not _is_ours(ctx, linker_input.owner):
                 continue
             for library in linker_input.libraries:
                 if library.pic_objects == None:
-                    fail("%s has no code that can be part of a shared library." % linker_input.owner)
+                    fail("%s has no position-independent code: a shared library cannot contain it." % linker_input.owner)
                 objects += [file for file in library.pic_objects if file not in objects]
     headers = [
         file
@@ -99,7 +99,7 @@ def _fringe_package_impl(ctx):
     )
     shared_library, archiver, cc_files = _link(ctx, objects, flags, soname)
 
-    # A folder: the archive's name, too, is known only when the version has been read.
+    # A folder, because the archive's name is known only when the version has been read.
     folder = ctx.actions.declare_directory(ctx.label.name)
     others = ctx.files.documents + ctx.files.templates
     arguments = ctx.actions.args()
@@ -138,16 +138,16 @@ fringe_package = rule(
             providers = [CcInfo],
         ),
         "documents": attr.label_list(
-            doc = "Goes under share/doc.",
+            doc = "Documents for share/doc.",
             allow_files = True,
         ),
         "module": attr.label(
-            doc = "MODULE.bazel, which has the version.",
+            doc = "MODULE.bazel, which contains the version.",
             allow_single_file = True,
             mandatory = True,
         ),
         "templates": attr.label_list(
-            doc = "What tells other build systems of the libraries.",
+            doc = "Files that describe the libraries to other build systems.",
             allow_files = True,
         ),
         "_allowlist_function_transition": attr.label(
@@ -160,11 +160,11 @@ fringe_package = rule(
             cfg = "exec",
             executable = True,
         ),
-        # Its actions run on the platform of the whole rule: Bazel 4 has no way to say, action by
-        # action, that the tool is of no toolchain.
+        # All actions run on the platform of the rule. Bazel 4 cannot declare, for one action, that
+        # its tool belongs to no toolchain.
         "_use_auto_exec_groups": attr.bool(default = False),
     },
-    doc = "A folder with fringe-VERSION.tar.gz: what those install who do not use Bazel.",
+    doc = "A folder with fringe-VERSION.tar.gz, for use without Bazel.",
     fragments = ["cpp"],
     toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
 )

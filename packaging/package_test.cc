@@ -1,5 +1,5 @@
-// Projects of CMake and of make build against the package and run: with GCC and Clang, static and
-// shared, wherever the package was unpacked.
+// Builds and runs CMake and make projects that use the package: with GCC and Clang, static and
+// shared, in any folder.
 
 #include <cstddef>
 #include <cstdlib>
@@ -41,7 +41,7 @@ std::string Contents(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// What the project's program prints.
+// The output of the project's program.
 constexpr char kOutput[] =
     "1\n2\n3\n42\nunwound\nthrown through a resume\n43\nspan: used\nan error of Abseil's\n";
 
@@ -58,7 +58,7 @@ class PackageTest : public ::testing::Test {
     root_ = name.substr(0, name.size() - std::string(".tar.gz").size());
     version_ = root_.substr(root_.find('-') + 1);
 
-    // To another place than where it was first, and to a name with a blank.
+    // Moves it to another folder, whose name contains a space.
     prefix_ = folder_ / "moved here";
     fs::rename(folder_ / "first" / root_, prefix_);
   }
@@ -90,7 +90,7 @@ TEST_F(PackageTest, IsNamedAfterItsVersion) {
   EXPECT_EQ(pc.find('@'), std::string::npos) << pc;
 }
 
-// So that the same sources make the same bytes.
+// The same sources must produce the same bytes.
 TEST_F(PackageTest, HoldsNoTimesAndNoOwners) {
   const CommandResult list = RunCommand({"tar", "--utc", "-tvzf", archive});
   ASSERT_EQ(list.exit_status, 0) << list.output;
@@ -115,7 +115,7 @@ TEST_F(PackageTest, NamesOfTheSharedLibraryLeadToIt) {
   ASSERT_TRUE(std::regex_search(dynamic.output, match, std::regex(R"(soname: \[(.*)\])")))
       << dynamic.output;
   EXPECT_EQ(fs::canonical(prefix_ / "lib" / match.str(1)), fs::canonical(library));
-  // Programs that were linked with one version run with another of the same interface alone.
+  // A program runs only with versions of the interface that it was linked with.
   EXPECT_TRUE(version_.starts_with(match.str(1).substr(std::string("libfringe.so.").size()) + "."));
   EXPECT_EQ(dynamic.output.find("TEXTREL"), std::string::npos);
   EXPECT_EQ(dynamic.output.find("RUNPATH"), std::string::npos) << dynamic.output;
@@ -148,7 +148,7 @@ TEST_F(PackageTest, CMakeTellsWhichVersionsAreCompatible) {
     EXPECT_EQ(ask({"VERSION=" + other}), "") << other;
   }
 
-  // Before 1.0 a program of the minor before may not compile with this one.
+  // Before 1.0, a program for the previous minor version may not compile with this one.
   if (major == 0 && minor > 0) {
     EXPECT_EQ(ask({"VERSION=0." + std::to_string(minor - 1)}), "");
   }

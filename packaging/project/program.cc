@@ -18,7 +18,7 @@
 
 static_assert(std::is_same_v<fringe::DefaultStack, fringe::OsStack>);
 
-// A body that throws, and holds what a destructor has to see.
+// A body that throws, with a local whose destructor must run.
 struct Note {
   std::string* text;
   ~Note() { *text += "unwound"; }

@@ -1,14 +1,14 @@
-// What the parts of this project have of one another.
+// The interfaces between the parts of this project.
 
 #ifndef PROJECT_PROJECT_H_
 #define PROJECT_PROJECT_H_
 
 #include "fringe/generator.h"
 
-// Gives 1 to `last`, on the default stack.
+// Yields 1 to `last`, on the default stack.
 fringe::Generator<int> CountTo(int last);
 
-// Uses each part of the package once, and prints what comes of it.
+// Uses each part of the package once, and prints the results.
 //
 // Returns: the program's exit status.
 int Run();
