@@ -67,8 +67,7 @@ class Finally {
   F function_;
 };
 
-// --- Through callbacks of the C library
-// -------------------------------------------------------------
+// --- Through callbacks of the C library ----------------------------------------------------------
 
 // The generator whose body is inside a C function, for the callback to find.
 thread_local Yielder<int>* calling = nullptr;
@@ -255,8 +254,7 @@ TEST(DestructionTest, CallbackThatReturnsFirstLeaksNothing) {
   EXPECT_EQ(CountOpenFiles(), before);
 }
 
-// --- Order, place and count
-// -------------------------------------------------------------------------
+// --- Order, place and count ----------------------------------------------------------------------
 
 // Appends to a log where it is destroyed and how many exceptions are then in flight.
 class Logs {
@@ -383,8 +381,7 @@ TEST(DestructionTest, ChainIsUnwoundFromTheInnermost) {
   EXPECT_THAT(log, ElementsAre("5 1", "4 1", "3 1", "2 1", "1 1"));
 }
 
-// --- What stops it
-// ----------------------------------------------------------------------------------
+// --- What stops it -------------------------------------------------------------------------------
 
 // A `noexcept` function promises that nothing leaves it, and this would. So a generator that is
 // suspended below one is finished or given up with `UnsafeUnwrap`, not destroyed.
@@ -438,8 +435,7 @@ TEST(DestructionTest, NoexceptFunctionThatSwallowsAndReturns) {
   EXPECT_THAT(log, ElementsAre("after", "outer 0"));
 }
 
-// --- Given up
-// ---------------------------------------------------------------------------------------
+// --- Given up ------------------------------------------------------------------------------------
 
 TEST(DestructionTest, UnsafeUnwrapRunsNoDestructor) {
   std::vector<std::string> log;

@@ -92,8 +92,7 @@ class ExceptionStateTest : public testing::Test {
   }
 };
 
-// --- Suspended in a handler
-// -----------------------------------------------------------------------
+// --- Suspended in a handler ----------------------------------------------------------------------
 
 TEST_F(ExceptionStateTest, ResumerSeesNothingOfTheGeneratorsHandler) {
   auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
@@ -217,8 +216,7 @@ TEST_F(ExceptionStateTest, HandlersOfBothSidesMayOverlap) {
   EXPECT_EQ(gen.Resume(), std::nullopt);
 }
 
-// --- Suspended and resumed while an exception is in flight
-// ------------------------------------------
+// --- Suspended and resumed while an exception is in flight ---------------------------------------
 
 TEST_F(ExceptionStateTest, SuspendedInADestructorDuringUnwinding) {
   auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
@@ -346,8 +344,7 @@ TEST_F(ExceptionStateTest, ScopeGuardsByCountAreRightOnBothSides) {
   EXPECT_FALSE(resumers);
 }
 
-// --- Generators that resume one another
-// -------------------------------------------------------------
+// --- Generators that resume one another ----------------------------------------------------------
 
 // Handles `depth`, resumes a generator that does the same one deeper, and checks that it is still
 // handling its own.
@@ -421,8 +418,7 @@ TEST_F(ExceptionStateTest, ExceptionPassesThroughAChainOfHandlers) {
   }
 }
 
-// --- Many at once
-// -----------------------------------------------------------------------------------
+// --- Many at once --------------------------------------------------------------------------------
 
 // Enters handlers and unwinds at random, suspends in each, and checks after each what it must see.
 class Wanderer {
@@ -644,8 +640,7 @@ TEST_F(ExceptionStateTest, HandlerEnteredAndLeftOnDifferentThreads) {
   }).join();
 }
 
-// --- How long an exception lives
-// --------------------------------------------------------------------
+// --- How long an exception lives -----------------------------------------------------------------
 
 TEST_F(ExceptionStateTest, LivesAsLongAsTheHandlerThatIsSuspended) {
   auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
@@ -776,8 +771,7 @@ TEST_F(ExceptionStateTest, NestedExceptionIsTheGeneratorsOwn) {
   }
 }
 
-// --- Termination
-// ------------------------------------------------------------------------------------
+// --- Termination ---------------------------------------------------------------------------------
 
 // Not inlined, so that no compiler remarks on what it does in a `noexcept` function.
 [[noreturn, gnu::noinline]] void Throw(int number) { throw Trouble(number); }

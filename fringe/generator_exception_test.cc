@@ -86,8 +86,7 @@ class Finally {
   F function_;
 };
 
-// --- Out of Resume
-// --------------------------------------------------------------------------------
+// --- Out of Resume -------------------------------------------------------------------------------
 
 TEST(GeneratorExceptionTest, LeavesTheFirstResume) {
   auto gen = MakeGenerator<int>(NewStack(), [](auto&) { throw Trouble(7, "at once"); });
@@ -271,8 +270,7 @@ TEST(GeneratorExceptionTest, ThrowingMoveOfTheBodyReleasesTheStack) {
   EXPECT_EQ(moves, 3);
 }
 
-// --- Handlers on both sides
-// -----------------------------------------------------------------------
+// --- Handlers on both sides ----------------------------------------------------------------------
 
 TEST(GeneratorExceptionTest, ResumedInADestructorWhileAnotherPropagates) {
   std::vector<int> values;
@@ -390,8 +388,7 @@ TEST(GeneratorExceptionTest, SuspendsInADestructorDuringUnwinding) {
   EXPECT_EQ(gen.Resume(), std::nullopt);
 }
 
-// --- Destruction before the end
-// -------------------------------------------------------------------
+// --- Destruction before the end ------------------------------------------------------------------
 
 // Suspends below `depth` calls, each with something to destroy.
 void Descend(Yielder<int>& yielder, std::vector<std::string>* log, int depth) {

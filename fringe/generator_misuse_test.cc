@@ -48,8 +48,7 @@ IntGenerator CountTo(int last) {
   });
 }
 
-// --- Resume
-// ---------------------------------------------------------------------------------------
+// --- Resume --------------------------------------------------------------------------------------
 
 TEST(GeneratorMisuseDeathTest, ResumedFromInsideItself) {
   IntGenerator* self = nullptr;
@@ -112,8 +111,7 @@ TEST(GeneratorMisuseDeathTest, ResumedAfterUnwrap) {
   EXPECT_DEATH(gen.Resume(), HasSubstr(kMovedFrom));  // NOLINT(bugprone-use-after-move)
 }
 
-// --- Suspend
-// --------------------------------------------------------------------------------------
+// --- Suspend -------------------------------------------------------------------------------------
 
 TEST(GeneratorMisuseDeathTest, YielderKeptAfterTheEnd) {
   Yielder<int>* kept = nullptr;
@@ -171,8 +169,7 @@ TEST(GeneratorMisuseDeathTest, YielderUsedOnAStackAboveOrBelow) {
   EXPECT_DEATH(run(high, low), HasSubstr(kSuspendedElsewhere));
 }
 
-// --- Unwrap and destruction
-// -----------------------------------------------------------------------
+// --- Unwrap and destruction ----------------------------------------------------------------------
 
 TEST(GeneratorMisuseDeathTest, UnwrappedWhileSuspended) {
   auto gen = CountTo(1);
@@ -233,8 +230,7 @@ TEST(GeneratorMisuseDeathTest, DestroyedUnfinishedWithoutExceptions) {
 }
 #endif
 
-// --- Stacks
-// ---------------------------------------------------------------------------------------
+// --- Stacks --------------------------------------------------------------------------------------
 
 // A stack of any range of addresses, whatever the contract says.
 class AnyStack {
@@ -301,8 +297,7 @@ TEST_F(GeneratorStackMisuseDeathTest, LimitAboveBase) {
                HasSubstr(kTooSmall));
 }
 
-// --- What faults
-// ----------------------------------------------------------------------------------
+// --- What faults ---------------------------------------------------------------------------------
 
 // A switch leaves the floating-point control words alone: what the resumer has unmasked traps in
 // the generator too.

@@ -204,8 +204,7 @@ TEST(GeneratorRangeTest, ConstReferencesAreNotCopied) {
   EXPECT_THAT(seen, ElementsAre(&words[0], &words[1], &words[2]));
 }
 
-// --- Algorithms
-// -----------------------------------------------------------------------------------
+// --- Algorithms ----------------------------------------------------------------------------------
 
 TEST(GeneratorRangeTest, FindStopsAtTheElement) {
   auto gen = CountTo(10);
@@ -259,8 +258,7 @@ TEST(GeneratorRangeTest, AlgorithmsTakeAnIteratorAndASentinel) {
   EXPECT_THAT(values, ElementsAre(1, 2, 3));
 }
 
-// --- Views
-// ----------------------------------------------------------------------------------------
+// --- Views ---------------------------------------------------------------------------------------
 
 class GeneratorViewTest : public ::testing::Test {
  protected:

@@ -226,8 +226,7 @@ TEST(GeneratorTest, SuspendsFromAnyDepthOfCalls) {
   EXPECT_EQ(gen.Resume(), std::nullopt);
 }
 
-// --- State
-// ----------------------------------------------------------------------------------------
+// --- State ---------------------------------------------------------------------------------------
 
 TEST(GeneratorTest, StateIsRunnableUntilTheEnd) {
   auto gen = MakeGenerator<int>(NewStack(), CountTo(1));
@@ -264,8 +263,7 @@ TEST(GeneratorTest, StateOfAMovedFromOneIsUnavailable) {
   while (moved.Resume()) continue;
 }
 
-// --- Moves
-// ----------------------------------------------------------------------------------------
+// --- Moves ---------------------------------------------------------------------------------------
 
 TEST(GeneratorTest, MayBeMovedBeforeItsStart) {
   auto gen = MakeGenerator<int>(NewStack(), CountTo(2));
@@ -367,8 +365,7 @@ TEST(GeneratorTest, MoveAssignmentToItselfChangesNothing) {
   EXPECT_EQ(gen.Resume(), std::nullopt);
 }
 
-// --- Stacks
-// ---------------------------------------------------------------------------------------
+// --- Stacks --------------------------------------------------------------------------------------
 
 TEST(GeneratorTest, UnwrapAfterReturnGivesTheStackBackForAnother) {
   OsStack stack = NewStack();
@@ -534,8 +531,7 @@ TEST(GeneratorTest, StackMayLieInTheFrameOfAnotherGenerator) {
   EXPECT_EQ(outer.Resume(), std::nullopt);
 }
 
-// --- Generators among themselves
-// ------------------------------------------------------------------
+// --- Generators among themselves -----------------------------------------------------------------
 
 TEST(GeneratorTest, ManyAreInterleavedInAnyOrder) {
   constexpr size_t kGenerators = 16;

@@ -31,8 +31,7 @@ using ::testing::Pointee;
 
 OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
-// --- What Resume gives
-// ----------------------------------------------------------------------------
+// --- What Resume gives ---------------------------------------------------------------------------
 
 static_assert(
     std::is_same_v<decltype(std::declval<Generator<int>&>().Resume()), std::optional<int>>);
@@ -367,8 +366,7 @@ TEST(GeneratorValueTest, OutputOutlivesItsGenerator) {
   EXPECT_THAT(output, Optional(std::string("a string that is too long to lie in its own object")));
 }
 
-// --- Over-aligned values
-// --------------------------------------------------------------------------
+// --- Over-aligned values -------------------------------------------------------------------------
 
 template <size_t kAlignment>
 struct alignas(kAlignment) Aligned {
@@ -413,8 +411,7 @@ TYPED_TEST(GeneratorAlignedValueTest, StaysAlignedBothWays) {
   EXPECT_FALSE(gen.Resume(A(0)).has_value());
 }
 
-// --- Moves and destructors
-// ------------------------------------------------------------------------
+// --- Moves and destructors -----------------------------------------------------------------------
 
 // What has happened to a value, wherever it was moved to.
 struct Tally {
@@ -560,8 +557,7 @@ TEST(GeneratorValueTest, LaterInputOutlivesItsResume) {
   EXPECT_EQ(ResumeWith(gen, 4), std::nullopt);
 }
 
-// --- Floating point and vectors around a switch
-// ---------------------------------------------------
+// --- Floating point and vectors around a switch --------------------------------------------------
 
 // Keeps `T`s alive in registers on both sides of switches and checks what becomes of them. Every
 // value is exact: an x87 keeps more digits in a register than in memory.

@@ -140,7 +140,9 @@ class Body {
   };
 #endif
 
-  // Runs commands at one level until it returns, false when the body ends.
+  // Runs commands at one level until it returns.
+  //
+  // Returns: false if the body must end.
   bool Level(ModelYielder& yielder, size_t depth) {
     const Local local(last_);
     const int expected = last_;

@@ -33,8 +33,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::Optional;
 
-// --- Pull: the body gives
-// ---------------------------------------------------------------------------
+// --- Pull: the body gives ------------------------------------------------------------------------
 
 TEST(PeerPullTest, Values) {
   fringe::Generator<int> source([](auto& yielder) {
@@ -121,8 +120,7 @@ TEST(PeerPullTest, NotDefaultConstructible) {
 #endif
 }
 
-// --- Push: the body takes
-// ---------------------------------------------------------------------------
+// --- Push: the body takes ------------------------------------------------------------------------
 
 TEST(PeerPushTest, Values) {
   int sum = 0;
@@ -187,8 +185,7 @@ TEST(PeerPushTest, Layout) {
   EXPECT_EQ(out.str(), "peas porridge hot;peas porridge cold;pot;");
 }
 
-// --- Both ways
-// --------------------------------------------------------------------------------------
+// --- Both ways -----------------------------------------------------------------------------------
 
 TEST(PeerBothTest, RunningAverage) {
   fringe::Generator<double, double> average([](auto& yielder, double value) {
@@ -236,8 +233,7 @@ TEST(PeerBothTest, FloatingPointIsKeptAcrossSwitches) {
   EXPECT_EQ(two.Resume(), std::nullopt);
 }
 
-// --- Chains
-// -----------------------------------------------------------------------------------------
+// --- Chains --------------------------------------------------------------------------------------
 
 Generator<int> Range(int begin, int end) {
   return Generator<int>([begin, end](auto& yielder) {
@@ -296,8 +292,7 @@ TEST(PeerChainTest, SourceFeedsSink) {
   EXPECT_EQ(product, 24);
 }
 
-// --- Algorithms
-// -------------------------------------------------------------------------------------
+// --- Algorithms ----------------------------------------------------------------------------------
 
 struct Node {
   int value;
@@ -380,8 +375,7 @@ TEST(PeerAlgorithmTest, OverBothEnds) {
   EXPECT_THAT(copied, ElementsAre(-1, -4, -9, -16));
 }
 
-// --- Exceptions and ends
-// ----------------------------------------------------------------------------
+// --- Exceptions and ends -------------------------------------------------------------------------
 
 #if FRINGE_EXCEPTIONS
 
@@ -452,8 +446,7 @@ TEST(PeerExceptionTest, ExceptionsAreOff) {
 
 #endif  // FRINGE_EXCEPTIONS
 
-// --- As docs/coming_from.md shows
-// -------------------------------------------------------------------
+// --- As docs/coming_from.md shows ----------------------------------------------------------------
 
 TEST(ComingFromTest, Libfringe) {
   // clang-format off

@@ -53,8 +53,7 @@ OsStack NewStack() { return *OsStack::Create(256 << 10); }
 
 [[gnu::noinline]] void Read(const int* address) { asm volatile("" : : "r"(*address)); }
 
-// --- What is right
-// --------------------------------------------------------------------------------------
+// --- What is right -------------------------------------------------------------------------------
 
 TEST(SanitizerTest, FramesOnBothSidesAreLetBe) {
   std::array<int, 16> resumers = {};
@@ -186,8 +185,7 @@ TEST(SanitizerTest, ThrowOnTheResumersSideWhileAGeneratorIsSuspended) {
 
 #endif  // FRINGE_EXCEPTIONS
 
-// --- Leaks
-// ----------------------------------------------------------------------------------------------
+// --- Leaks ---------------------------------------------------------------------------------------
 
 // What only a suspended generator points to is no leak.
 TEST(SanitizerDeathTest, HeapOfASuspendedGeneratorIsNoLeak) {
@@ -209,8 +207,7 @@ TEST(SanitizerDeathTest, HeapOfASuspendedGeneratorIsNoLeak) {
   EXPECT_EXIT(run(), ExitedWithCode(0), "");
 }
 
-// --- What is wrong
-// --------------------------------------------------------------------------------------
+// --- What is wrong -------------------------------------------------------------------------------
 
 // A generator whose body is `f`, resumed to its end.
 template <typename F>

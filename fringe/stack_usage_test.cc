@@ -56,8 +56,7 @@ size_t SizeOf(const auto& stack) { return static_cast<size_t>(stack.base() - sta
   asm volatile("" : : "r"(memory) : "memory");
 }
 
-// --- StackUsage
-// -----------------------------------------------------------------------------------
+// --- StackUsage ----------------------------------------------------------------------------------
 
 template <typename StackT>
 void ExpectEachByteCounts(const StackT& stack) {
@@ -165,8 +164,7 @@ TEST(StackUsageTest, StackMayBePaintedAnew) {
   }
 }
 
-// --- MeasuredStack
-// --------------------------------------------------------------------------------
+// --- MeasuredStack -------------------------------------------------------------------------------
 
 static_assert(GuardedStack<MeasuredStack<OsStack>>);
 static_assert(Stack<MeasuredStack<MallocStack>> && !GuardedStack<MeasuredStack<MallocStack>>);
@@ -260,8 +258,7 @@ TEST(MeasuredStackTest, PoolTakesTheMemoryBack) {
   }
 }
 
-// --- ResidentStackBytes
-// ---------------------------------------------------------------------------
+// --- ResidentStackBytes --------------------------------------------------------------------------
 
 TEST(ResidentStackBytesTest, CountsFromTheBaseToTheLowestPageThatWasTouched) {
   const OsStack stack = *OsStack::Create(kBytes);

@@ -71,8 +71,7 @@ class Turn {
   std::atomic<int> turn_ = 0;
 };
 
-// --- Hand-over
-// ----------------------------------------------------------------------------------------
+// --- Hand-over -----------------------------------------------------------------------------------
 
 TEST(ThreadTest, CreatedResumedAndDestroyedOnDifferentThreads) {
   std::optional<IntGenerator> gen;
@@ -190,8 +189,7 @@ TEST(ThreadTest, GeneratorsInsideOneAnotherMoveTogether) {
 
 #if FRINGE_EXCEPTIONS
 
-// --- Thread-locals of our own
-// -----------------------------------------------------------------------
+// --- Thread-locals of our own --------------------------------------------------------------------
 //
 // `Resume` uses the exception state of the thread that it runs on. Where the body of a generator
 // resumes another in a loop and is itself moved in between, a compiler that takes that address for
@@ -405,8 +403,7 @@ TEST(ThreadLocalTest, ExceptionsAreOff) {
 
 #endif  // FRINGE_EXCEPTIONS
 
-// --- Two at once
-// ------------------------------------------------------------------------------------
+// --- Two at once ---------------------------------------------------------------------------------
 
 // Resumes a generator on another thread, where it stays in its body for ever, and calls `then` with
 // it once it is there.
@@ -454,8 +451,7 @@ TEST(ThreadDeathTest, DestroyedOnOneThreadWhileItRunsOnAnother) {
                HasSubstr("fringe: a generator is not destroyed"));
 }
 
-// --- The end of a thread inside a generator
-// ---------------------------------------------------------
+// --- The end of a thread inside a generator ------------------------------------------------------
 
 #if FRINGE_EXCEPTIONS
 
@@ -476,8 +472,7 @@ TEST(ThreadDeathTest, PthreadExitInAGeneratorIsFatal) {
 
 #endif  // FRINGE_EXCEPTIONS
 
-// --- What ThreadSanitizer sees
-// ----------------------------------------------------------------------
+// --- What ThreadSanitizer sees -------------------------------------------------------------------
 
 #if FRINGE_TSAN
 

@@ -26,8 +26,7 @@ namespace {
 
 constexpr size_t kStackBytes = 256 << 10;
 
-// --- The sides of a switch
-// -------------------------------------------------------------------------
+// --- The sides of a switch -----------------------------------------------------------------------
 
 // Each is called where a switch is wanted, and is inlined there.
 
@@ -51,8 +50,7 @@ struct GeneratorSuspend {
   [[gnu::always_inline]] void operator()() const { yielder->Suspend(); }
 };
 
-// --- The traps
-// -------------------------------------------------------------------------------------
+// --- The traps -----------------------------------------------------------------------------------
 
 // Each has `Run(side)`, a function that keeps something over several switches and returns how many
 // pieces of it were wrong afterwards.
@@ -281,8 +279,7 @@ TEST(TrapTargetTest, HasEveryRegister) {
 #endif
 }
 
-// --- The tests
-// -------------------------------------------------------------------------------------
+// --- The tests -----------------------------------------------------------------------------------
 
 // A trap is sprung by the other side's use of the registers, so the other side uses all of them.
 

@@ -61,8 +61,7 @@ void ExpectTraces(const Traces& traces, const std::vector<const void*>& expected
   EXPECT_EQ(Among(traces.c_library, expected), expected);
 }
 
-// --- One generator
-// ---------------------------------------------------------------------------------
+// --- One generator -------------------------------------------------------------------------------
 
 const void* body_function;
 const void* inner_function;
@@ -138,8 +137,7 @@ TEST(BacktraceTest, GoesOnWithTheResumerFromAStackAbove) {
   OnStack(stacks.middle, [&] { TraceOneGenerator(stacks.above); });
 }
 
-// --- What else is restored
-// -------------------------------------------------------------------------------
+// --- What else is restored -----------------------------------------------------------------------
 
 // The body compares what an unwinder takes its resumer's registers to be with the record.
 void CompareBody(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
@@ -169,8 +167,7 @@ TEST(BacktraceTest, RestoresTheRegistersOfTheResumer) {
   EXPECT_EQ(arrivals->wrong, 0U);
 }
 
-// --- Generators in generators
-// ------------------------------------------------------------------------
+// --- Generators in generators --------------------------------------------------------------------
 
 constexpr size_t kLevels = 100;
 

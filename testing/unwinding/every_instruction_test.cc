@@ -154,8 +154,7 @@ class EveryInstructionTest : public ::testing::Test {
   }
 };
 
-// --- The raw switch
-// --------------------------------------------------------------------------------
+// --- The raw switch ------------------------------------------------------------------------------
 
 [[gnu::noinline]] void Leaf(volatile uint64_t* count) { *count = *count + 1; }
 

@@ -59,8 +59,7 @@ std::string NameOf(const ::testing::TestParamInfo<Program>& info) {
   return info.param.name;
 }
 
-// --- By the raw switch
-// -------------------------------------------------------------------------------
+// --- By the raw switch ---------------------------------------------------------------------------
 
 class RawProgramTest : public ::testing::TestWithParam<RawProgram> {};
 INSTANTIATE_TEST_SUITE_P(Random, RawProgramTest, ::testing::ValuesIn(All(kRawTables)),
@@ -122,8 +121,7 @@ TEST_P(RawProgramTest, BothKeepTheirValues) {
   EXPECT_EQ(body_keeper.wrong(), 0U);
 }
 
-// --- By Generator
-// ------------------------------------------------------------------------------------
+// --- By Generator --------------------------------------------------------------------------------
 
 class GeneratorProgramTest : public ::testing::TestWithParam<GeneratorProgram> {};
 INSTANTIATE_TEST_SUITE_P(Random, GeneratorProgramTest, ::testing::ValuesIn(All(kGeneratorTables)),
