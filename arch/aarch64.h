@@ -23,7 +23,7 @@
 //   * Where branch targets are enforced (BTI), a `br` through `x16` or `x17` may land on any of
 //     `bti c`, `bti j` and `paciasp`; through another register, not on the beginning of a function.
 //
-// 2. What the switch does not change
+// 2. Not changed by a switch
 //
 // The signal mask; thread-local storage (`tpidr_el0`); the floating-point control and status
 // registers (`fpcr`, `fpsr`); the streaming mode and the `za` storage of SME, which both sides
@@ -88,268 +88,199 @@
 #include <cstdint>
 
 #include "cfi.h"
+#include "link_record.h"
 
 namespace fringe::arch {
 
-// The alignment of a stack's base, in bytes.
 inline constexpr size_t kStackAlignment = 16;
-
-// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
-// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
 inline constexpr size_t kGuardBytes = 65536;
-
-// How many bytes below the `sp` of `Init` are the least that a generator can do with.
 inline constexpr size_t kMinimumFrameBytes = 256;
 
-// What one side of a switch leaves behind for the other.
-struct SavedRegisters {
-  void* x29;
-  void* pc;
-  void* sp;
-  void* x19;
-};
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 32 &&
+              sizeof(LinkRecord) == 64);
+static_assert(offsetof(SavedRegisters, fp) == 0 && offsetof(SavedRegisters, pc) == 8 &&
+              offsetof(SavedRegisters, sp) == 16 && offsetof(SavedRegisters, bp) == 24);
 
-// The words at the base of a generator's stack through which the two sides hand over control. One
-// cache line, so that a switch touches no other.
-struct alignas(64) LinkRecord {
-  SavedRegisters resumer;
-  SavedRegisters generator;
-};
+// The address of `fringe_aarch64_start`. In a variable, because a program at fixed addresses that
+// uses a shared library has another address for the library's functions.
+extern "C" void* const fringe_aarch64_start_address;
 
-static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 32);
-static_assert(offsetof(SavedRegisters, x29) == 0 && offsetof(SavedRegisters, pc) == 8 &&
-              offsetof(SavedRegisters, sp) == 16 && offsetof(SavedRegisters, x19) == 24);
-static_assert(sizeof(LinkRecord) == 64);
-
-// What one side of a switch finds on its return.
-struct Message {
-  uintptr_t word;      // what the other side handed over
-  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
-};
-
-// What a generator runs first, with the word of the first `Resume` and its record. It must not
-// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
-using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
-
-}  // namespace fringe::arch
-
-// Where the first resume of a generator lands: jumps to the `Entry` in `x19`, with the trampoline's
-// address in `x30`. Never called.
-extern "C" void fringe_aarch64_start();
-
-namespace fringe::arch {
-
-// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
-//
-// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
-//   a word of room below it.
 inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
-  record->generator.x29 = record;
-  record->generator.pc = reinterpret_cast<void*>(fringe_aarch64_start);
+  record->generator.fp = record;
+  record->generator.pc = fringe_aarch64_start_address;
   record->generator.sp = sp;
-  record->generator.x19 = reinterpret_cast<void*>(entry);
+  record->generator.bp = reinterpret_cast<void*>(entry);
   record->resumer.sp = nullptr;
 }
 
-// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
-//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
-inline uintptr_t Closed(const LinkRecord* record) {
-  return reinterpret_cast<uintptr_t>(record->resumer.sp);
-}
-
-// Makes `Closed` return `reason` until the next `Resume`.
-//
-// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
-inline void Close(LinkRecord* record, uintptr_t reason) {
-  record->resumer.sp = reinterpret_cast<void*>(reason);
-}
-
-// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
-//   stack pointer above it wraps around.
 [[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
   size_t sp;
   asm volatile("mov %0, sp" : "=r"(sp));
   return reinterpret_cast<size_t>(address) - sp;
 }
 
-// What a switch clobbers, a class of registers at a time.
+// The registers that a switch clobbers, one class a line.
 // clang-format off
 #if defined(__ANDROID__) || defined(__APPLE__) || defined(__Fuchsia__) || defined(_WIN32)
-#define FRINGE_AARCH64_X18
+#define FRINGE_CLOBBERS_X18
 #else
-#define FRINGE_AARCH64_X18                                                    \
+#define FRINGE_CLOBBERS_X18                                                   \
   "x18",
 #endif
 // Clang has no name for the first-fault register: it never keeps a value there across a statement.
 #if defined(__ARM_FEATURE_SVE) && !defined(__clang__)
-#define FRINGE_AARCH64_FFR                                                    \
+#define FRINGE_CLOBBERS_FFR                                                   \
   "ffr",
 #else
-#define FRINGE_AARCH64_FFR
+#define FRINGE_CLOBBERS_FFR
 #endif
 #if defined(__ARM_FEATURE_SVE)
-#define FRINGE_AARCH64_VECTORS                                                \
+#define FRINGE_CLOBBERS_VECTORS                                               \
   "z0", "z1", "z2", "z3", "z4", "z5", "z6", "z7",                             \
   "z8", "z9", "z10", "z11", "z12", "z13", "z14", "z15",                       \
   "z16", "z17", "z18", "z19", "z20", "z21", "z22", "z23",                     \
   "z24", "z25", "z26", "z27", "z28", "z29", "z30", "z31",                     \
   "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7",                             \
   "p8", "p9", "p10", "p11", "p12", "p13", "p14", "p15",                       \
-  FRINGE_AARCH64_FFR
+  FRINGE_CLOBBERS_FFR
 #elif defined(__ARM_FP)
-#define FRINGE_AARCH64_VECTORS                                                \
+#define FRINGE_CLOBBERS_VECTORS                                               \
   "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
   "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",                       \
   "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",                     \
   "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",
 #else
-#define FRINGE_AARCH64_VECTORS
+#define FRINGE_CLOBBERS_VECTORS
 #endif
-// Without x19, x29, sp, which are saved by hand, and x0, x1, x2, which the statements name.
-#define FRINGE_AARCH64_CLOBBERS                                               \
+// Except x19, x29, sp, which are saved by hand, and x0, x1, x2, which are operands.
+#define FRINGE_CLOBBERS                                                       \
   "x3", "x4", "x5", "x6", "x7",                                               \
   "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",         \
-  FRINGE_AARCH64_X18                                                          \
+  FRINGE_CLOBBERS_X18                                                         \
   "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30",       \
-  FRINGE_AARCH64_VECTORS                                                      \
+  FRINGE_CLOBBERS_VECTORS                                                     \
   "cc", "memory"
 
-// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
-// the DW_OP_breg of `base`.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x1e x30 (the return address), 0x1d x29, 0x13 x19
+//        x29 has length 4, with 0x23 DW_OP_plus_uconst 0: README.md, "libunwind"
 // A function that saves x30, as any around a switch does, signs it where functions do at all: the
 // rules turn that off. (To say it outright, by a rule for RA_SIGN_STATE, is lost on libgcc 12.)
 #if FRINGE_ARCH_CFI
-#define FRINGE_AARCH64_WINDOW(half)                                           \
+#define FRINGE_WINDOW(side)                                                   \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[sp], 0x06\n\t"            \
-  ".cfi_escape 0x10, 0x1e, 2, %c[breg], %c[" half "] + %c[pc]\n\t"            \
-  ".cfi_escape 0x10, 0x1d, 2, %c[breg], %c[" half "] + %c[x29]\n\t"           \
-  ".cfi_escape 0x10, 0x13, 2, %c[breg], %c[" half "] + %c[x19]\n\t"           \
-  FRINGE_AARCH64_UNSIGNED
-#define FRINGE_AARCH64_WINDOW_END                                             \
+  ".cfi_escape 0x0f, 3, %c[breg], %c[" side "] + %c[sp], 0x06\n\t"            \
+  ".cfi_escape 0x10, 0x1e, 2, %c[breg], %c[" side "] + %c[pc]\n\t"            \
+  ".cfi_escape 0x10, 0x1d, 4, %c[breg], %c[" side "] + %c[fp], 0x23, 0x00\n\t"\
+  ".cfi_escape 0x10, 0x13, 2, %c[breg], %c[" side "] + %c[bp]\n\t"            \
+  FRINGE_UNSIGNED
+#define FRINGE_WINDOW_END                                                     \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_AARCH64_WINDOW(half)
-#define FRINGE_AARCH64_WINDOW_END
+#define FRINGE_WINDOW(side)
+#define FRINGE_WINDOW_END
 #endif
 #if defined(__ARM_FEATURE_PAC_DEFAULT)
-#define FRINGE_AARCH64_UNSIGNED                                               \
+#define FRINGE_UNSIGNED                                                       \
   ".cfi_negate_ra_state\n\t"
 #else
-#define FRINGE_AARCH64_UNSIGNED
+#define FRINGE_UNSIGNED
 #endif
 
 // Where indirect branches must land on a `bti` (-mbranch-protection=bti); `hint 36` is `bti j`, by a
 // name that every assembler knows.
 #if defined(__ARM_FEATURE_BTI_DEFAULT)
-#define FRINGE_AARCH64_LANDING_PAD                                            \
+#define FRINGE_LANDING_PAD                                                    \
   "hint 36\n\t"
 #else
-#define FRINGE_AARCH64_LANDING_PAD
+#define FRINGE_LANDING_PAD
 #endif
 
-// Continues the side whose words are at `next` in the record at `base`.
-#define FRINGE_AARCH64_CONTINUE                                               \
-  "ldp x29, x16, [%[base], %c[next] + %c[x29]]\n\t"                           \
+// Continues the side `next` of the record at `base`.
+#define FRINGE_CONTINUE                                                       \
+  "ldp x29, x16, [%[base], %c[next] + %c[fp]]\n\t"                            \
   "ldp x17, x19, [%[base], %c[next] + %c[sp]]\n\t"                            \
   "mov sp, x17\n\t"                                                           \
   "br x16\n\t"                                                                \
-  FRINGE_AARCH64_WINDOW_END
+  FRINGE_WINDOW_END
 
-// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
-// On arrival, at label 0, the registers are those of the other side's statement: x0 is the word, x1
-// the record or null, sp, x29 and x19 are as that side saved them, and all others are unknown.
-#define FRINGE_AARCH64_SWITCH                                                 \
+// Saves the side `left` of the record at `base`, and continues the side `next`.
+// At label 0 the registers are as the other side's statement left them: x0 is the word, x1
+// the record or null, sp, x29 and x19 are as saved here, and all others are unknown.
+#define FRINGE_SWITCH                                                         \
   "adr x16, 0f\n\t"                                                           \
   "mov x17, sp\n\t"                                                           \
-  "stp x29, x16, [%[base], %c[left] + %c[x29]]\n\t"                           \
+  "stp x29, x16, [%[base], %c[left] + %c[fp]]\n\t"                            \
   "stp x17, x19, [%[base], %c[left] + %c[sp]]\n\t"                            \
-  FRINGE_AARCH64_WINDOW("left")                                               \
-  FRINGE_AARCH64_CONTINUE                                                     \
+  FRINGE_WINDOW("left")                                                       \
+  FRINGE_CONTINUE                                                             \
   "nop  // unwinders look up the address before the resume address\n"         \
   "0:\n\t"                                                                    \
-  FRINGE_AARCH64_LANDING_PAD
+  FRINGE_LANDING_PAD
 
-#define FRINGE_AARCH64_OFFSETS                                                \
-  [x29] "i"(offsetof(SavedRegisters, x29)),                                   \
+#define FRINGE_OFFSETS                                                        \
+  [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
   [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
   [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
-  [x19] "i"(offsetof(SavedRegisters, x19))
-#define FRINGE_AARCH64_TO_GENERATOR                                           \
-  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
-  [next] "i"(offsetof(LinkRecord, generator)),                                \
-  FRINGE_AARCH64_OFFSETS
-#define FRINGE_AARCH64_TO_RESUMER                                             \
-  [left] "i"(offsetof(LinkRecord, generator)),                                \
-  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
-  FRINGE_AARCH64_OFFSETS
+  [bp] "i"(offsetof(SavedRegisters, bp))
 // clang-format on
 
 // The DWARF operations that push a register plus an offset.
 enum : unsigned { kDwOpBregX1 = 0x71, kDwOpBregX2 = 0x72 };
 
-// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
-//
-// Requires: the generator is suspended.
-[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+template <Side kLeft, bool kCancels>
+[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t x0 asm("x0") = word;
-  register LinkRecord* x1 asm("x1") = record;
-  asm volatile(FRINGE_AARCH64_SWITCH
-               : "+r"(x0), [base] "+r"(x1)
-               : [breg] "i"(kDwOpBregX1), FRINGE_AARCH64_TO_GENERATOR
-               : "x2", FRINGE_AARCH64_CLOBBERS);
-  const Message message = {x0, x1};
-  record->resumer.sp = nullptr;
-  return message;
+  register LinkRecord* x1 asm("x1") = kCancels ? nullptr : record;
+  if constexpr (kCancels) {
+    register LinkRecord* x2 asm("x2") = record;
+    asm volatile(
+        FRINGE_SWITCH
+        : "+r"(x0), "+r"(x1), [base] "+r"(x2)
+        : [breg] "i"(kDwOpBregX2), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : FRINGE_CLOBBERS);
+    return {x0, x1};
+  } else {
+    asm volatile(
+        FRINGE_SWITCH
+        : "+r"(x0), [base] "+r"(x1)
+        : [breg] "i"(kDwOpBregX1), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : "x2", FRINGE_CLOBBERS);
+    return {x0, x1};
+  }
 }
 
-// The same to say the end: the generator's `Suspend` returns a message without a record.
-[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
-  register uintptr_t x0 asm("x0") = 0;
-  register LinkRecord* x1 asm("x1") = nullptr;
-  register LinkRecord* x2 asm("x2") = record;
-  asm volatile(FRINGE_AARCH64_SWITCH
-               : "+r"(x0), "+r"(x1), [base] "+r"(x2)
-               : [breg] "i"(kDwOpBregX2), FRINGE_AARCH64_TO_GENERATOR
-               : FRINGE_AARCH64_CLOBBERS);
-  const Message message = {x0, x1};
-  record->resumer.sp = nullptr;
-  return message;
-}
-
-// Goes back to whoever resumed the generator of `record`, and hands him `word`.
-//
-// Requires: the calling function runs on the stack of `record`.
-// Returns: what the next `Resume` or `Cancel` brings.
-[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  register uintptr_t x0 asm("x0") = word;
-  register LinkRecord* x1 asm("x1") = record;
-  asm volatile(FRINGE_AARCH64_SWITCH
-               : "+r"(x0), [base] "+r"(x1)
-               : [breg] "i"(kDwOpBregX1), FRINGE_AARCH64_TO_RESUMER
-               : "x2", FRINGE_AARCH64_CLOBBERS);
-  return {x0, x1};
-}
-
-// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
-//
-// Requires: as `Suspend`; nobody resumes the generator again.
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
   register uintptr_t x0 asm("x0") = word;
   register LinkRecord* x1 asm("x1") = nullptr;
   register LinkRecord* x2 asm("x2") = record;
-  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
+  // No clobbers, because nothing follows: they would make the compiler save registers.
   // But for x30: the rules count on it that the function has saved, and so signed, it.
-  asm volatile(FRINGE_AARCH64_WINDOW("next") FRINGE_AARCH64_CONTINUE
-               :
-               : "r"(x0), "r"(x1), [base] "r"(x2), [breg] "i"(kDwOpBregX2),
-                 FRINGE_AARCH64_TO_RESUMER
-               : "x30", "memory");
+  asm volatile(
+      FRINGE_WINDOW("next") FRINGE_CONTINUE
+      :
+      : "r"(x0),
+        "r"(x1), [base] "r"(x2), [breg] "i"(kDwOpBregX2), [next] "i"(kOffset<Side::kResumer>),
+        FRINGE_OFFSETS
+      : "x30", "memory");
   __builtin_unreachable();
 }
+
+#undef FRINGE_CLOBBERS_X18
+#undef FRINGE_CLOBBERS_FFR
+#undef FRINGE_CLOBBERS_VECTORS
+#undef FRINGE_CLOBBERS
+#undef FRINGE_WINDOW
+#undef FRINGE_WINDOW_END
+#undef FRINGE_UNSIGNED
+#undef FRINGE_LANDING_PAD
+#undef FRINGE_CONTINUE
+#undef FRINGE_SWITCH
+#undef FRINGE_OFFSETS
 
 }  // namespace fringe::arch
 

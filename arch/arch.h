@@ -1,5 +1,5 @@
-// Picks the backend of the target. Each defines the same names in `fringe::arch`; arch/README.md
-// says what they mean and how to add one.
+// Includes the backend of the target's CPU. link_record.h says what a backend defines, and
+// README.md how to add one.
 
 #ifndef FRINGE_ARCH_ARCH_H_
 #define FRINGE_ARCH_ARCH_H_
@@ -23,43 +23,27 @@
 #endif
 
 #include <cstddef>
-#include <cstdint>
 #include <type_traits>
 
-// What every backend defines. Their headers say what each means, in the same words.
 namespace fringe::arch {
 
-template <typename Declared, typename Contract>
-inline constexpr bool kIs = std::is_same_v<Declared, Contract>;
-
-static_assert(kIs<decltype(kStackAlignment), const size_t>);
+// The alignment of a stack's base, in bytes.
+static_assert(std::is_same_v<decltype(kStackAlignment), const size_t>);
 static_assert(kStackAlignment >= alignof(void*) && (kStackAlignment & (kStackAlignment - 1)) == 0);
-static_assert(kIs<decltype(kGuardBytes), const size_t>);
+
+// The smallest guard that no frame can jump over, in bytes, if the code is compiled with
+// -fstack-clash-protection: it then touches the stack in steps of at most this size.
+static_assert(std::is_same_v<decltype(kGuardBytes), const size_t>);
 static_assert(kGuardBytes >= 4096 && (kGuardBytes & (kGuardBytes - 1)) == 0);
 
-static_assert(kIs<decltype(kMinimumFrameBytes), const size_t>);
+// The smallest stack that can run an `Entry`, in bytes below the `sp` of `Init`: a frame that saves
+// every register that a switch clobbers, optimised or not, and the frames of its callees.
+static_assert(std::is_same_v<decltype(kMinimumFrameBytes), const size_t>);
 
-// Halves alike: the resumer's first, which begins with a frame record where the ABI has such.
-static_assert(kIs<decltype(LinkRecord::resumer), SavedRegisters>);
-static_assert(kIs<decltype(LinkRecord::generator), SavedRegisters>);
-static_assert(offsetof(LinkRecord, resumer) == 0);
-static_assert(offsetof(LinkRecord, generator) == sizeof(SavedRegisters));
 static_assert(std::is_trivial_v<LinkRecord> && alignof(LinkRecord) >= kStackAlignment);
 
-// Two registers.
-static_assert(kIs<decltype(Message::word), uintptr_t>);
-static_assert(kIs<decltype(Message::record), LinkRecord*>);
-static_assert(std::is_trivial_v<Message> && sizeof(Message) == 2 * sizeof(uintptr_t));
-
-static_assert(kIs<Entry, void (*)(uintptr_t, LinkRecord*, LinkRecord*)>);
-static_assert(kIs<decltype(&Init), void (*)(LinkRecord*, std::byte*, Entry)>);
-static_assert(kIs<decltype(&Closed), uintptr_t (*)(const LinkRecord*)>);
-static_assert(kIs<decltype(&Close), void (*)(LinkRecord*, uintptr_t)>);
-static_assert(kIs<decltype(&StackBytesBelow), size_t (*)(const void*)>);
-static_assert(kIs<decltype(&Resume), Message (*)(uintptr_t, LinkRecord*)>);
-static_assert(kIs<decltype(&Cancel), Message (*)(LinkRecord*)>);
-static_assert(kIs<decltype(&Suspend), Message (*)(uintptr_t, LinkRecord*)>);
-static_assert(kIs<decltype(&Finish), void (*)(uintptr_t, LinkRecord*)>);
+// A message is returned in two registers.
+static_assert(std::is_trivial_v<Message> && sizeof(Message) == 2 * sizeof(void*));
 
 }  // namespace fringe::arch
 

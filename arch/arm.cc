@@ -1,44 +1,46 @@
-// The frame below every generator's first: see "Unwinding" in arm.h.
+// The frame below every generator's first: README.md, "The trampoline".
 //
-// The table of EHABI says how to go on from the trampoline, where `vsp` is the stack pointer that
-// `Entry` began with. The word there is the address of the link record, whose first half is the
-// resumer's:
+// The table of EHABI unwinds the trampoline; `vsp` is the stack pointer with which `Entry` began.
+// The word there is the address of the link record, which begins with the resumer's words:
 //   0xa0        pop r4                           the record's address
-//   0x94        vsp = r4                         on its first word
+//   0x94        vsp = r4                         the first word
 //   0x80, 0x08  pop r7                           the resumer's frame pointer, if it is T32 code
 //   0x40        vsp = vsp - 4                    back
 //   0x80, 0x80  pop r11                          the same, if it is A32 code
 //   0x84, 0x00  pop lr                           its resume address
-//   0x00        vsp = vsp + 4                    over its stack pointer
+//   0x00        vsp = vsp + 4                    past its stack pointer
 //   0x80, 0x04  pop r6
 //   0x41        vsp = vsp - 8                    back
 //   0x82, 0x00  pop sp                           its stack pointer
 //   0xb0        finish: pc = lr
-// Of `r7` and `r11` the one that is not its frame pointer is overwritten too: the switch clobbers
-// it, so the resumer's own table restores it for its caller. So it is with `r4`.
+// `r4`, and of `r7` and `r11` the one that is not the frame pointer, are overwritten too. The
+// switch clobbers them, so the resumer's own table restores them for its caller.
 //
-// CFI says the same for debuggers:
+// The same in CFI, for debuggers:
 //   0x0f DW_CFA_def_cfa_expression, length 4: 0x7d DW_OP_breg13 (sp) 0x00, 0x06 DW_OP_deref,
 //        0x23 DW_OP_plus_uconst 8, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length: 0x7d DW_OP_breg13 (sp) 0x00, 0x06 DW_OP_deref,
 //        0x23 DW_OP_plus_uconst, offset
 //        registers: 0x0e lr (the return address), 0x07 r7, 0x0b r11, 0x06 r6
 //
-// gdb gives up where frames run from a higher to a lower address, as they do when the generator's
-// stack lies above the resumer's, except in a function called `__morestack`, which is what GCC's
-// split stacks need. Hence the local symbol of that name. `.cfi_signal_frame` would serve gdb too,
-// but would show as `<signal handler called>` and hide the inlined frame of the resume.
-//
-// Backtraces go on from here, exceptions do not: one would leave the generator behind as if it ran
-// for ever. Those of a body with exceptions never come here; what a body without them lets through
-// ends in `std::terminate`, as at a `noexcept` function, because the personality routine of this
-// frame says that there is no going on, unless a backtrace asks. The unwinder's own routine follows
-// the table then; there is none on bare metal, and nobody who would ask.
+// The personality routine answers a backtrace by the unwinder's own routine, which follows the
+// table. There is none on bare metal, where nothing asks.
 
 // A build may compile every file of this folder.
 #if defined(__arm__)
 
 #include "arm.h"
+
+static_assert(offsetof(fringe::arch::LinkRecord, resumer.fp) == 0 &&
+              offsetof(fringe::arch::LinkRecord, resumer.pc) == 4 &&
+              offsetof(fringe::arch::LinkRecord, resumer.sp) == 8 &&
+              offsetof(fringe::arch::LinkRecord, resumer.bp) == 12 &&
+              offsetof(fringe::arch::LinkRecord, generator.bp) == 28);
+
+extern "C" [[gnu::visibility("hidden")]] void fringe_arm_start();
+
+// The declaration gave it C linkage.
+void* const fringe::arch::fringe_arm_start_address = reinterpret_cast<void*>(&fringe_arm_start);
 
 asm(R"(
   .pushsection .text
@@ -47,6 +49,7 @@ asm(R"(
   .thumb
   .balign 4
   .globl fringe_arm_start
+  .hidden fringe_arm_start
   .type fringe_arm_start, %function
   .thumb_func
 fringe_arm_start:

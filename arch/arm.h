@@ -25,7 +25,7 @@
 // From the "Arm Architecture Reference Manual":
 //   * A `bx lr` is predicted as a return, a `bx` by another register is not.
 //
-// 2. What the switch does not change
+// 2. Not changed by a switch
 //
 // The signal mask; thread-local storage (`tpidruro`); the floating-point status and control
 // register (`fpscr`); the endianness of data; where the platform or -ffixed-r9 reserves it, `r9`.
@@ -91,122 +91,69 @@
 #include <cstdint>
 
 #include "cfi.h"
+#include "link_record.h"
 
 namespace fringe::arch {
 
-// The alignment of a stack's base, in bytes.
 inline constexpr size_t kStackAlignment = 8;
-
-// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
-// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
 inline constexpr size_t kGuardBytes = 4096;
-
-// How many bytes below the `sp` of `Init` are the least that a generator can do with.
 inline constexpr size_t kMinimumFrameBytes = 256;
 
-// What one side of a switch leaves behind for the other.
-struct SavedRegisters {
-  void* fp;
-  void* pc;
-  void* sp;
-  void* r6;
-};
-
-// The words at the base of a generator's stack through which the two sides hand over control. One
-// cache line, so that a switch touches no other.
-struct alignas(32) LinkRecord {
-  SavedRegisters resumer;
-  SavedRegisters generator;
-};
-
-static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 16);
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 16 &&
+              sizeof(LinkRecord) == 32);
 static_assert(offsetof(SavedRegisters, fp) == 0 && offsetof(SavedRegisters, pc) == 4 &&
-              offsetof(SavedRegisters, sp) == 8 && offsetof(SavedRegisters, r6) == 12);
-static_assert(sizeof(LinkRecord) == 32);
+              offsetof(SavedRegisters, sp) == 8 && offsetof(SavedRegisters, bp) == 12);
 
-// What one side of a switch finds on its return.
-struct Message {
-  uintptr_t word;      // what the other side handed over
-  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
-};
+// The address of `fringe_arm_start`. In a variable, because a program at fixed addresses that uses
+// a shared library has another address for the library's functions.
+extern "C" void* const fringe_arm_start_address;
 
-// What a generator runs first, with the word of the first `Resume` and its record. It must not
-// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
-using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
-
-}  // namespace fringe::arch
-
-// Where the first resume of a generator lands: jumps to the `Entry` in the record at `ip`, with the
-// trampoline's address in `lr`. Never called.
-extern "C" void fringe_arm_start();
-
-namespace fringe::arch {
-
-// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
-//
-// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
-//   two words of room below it.
 inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   void** const top = static_cast<void**>(static_cast<void*>(sp)) - 2;
   *top = record;
-  record->generator.pc = reinterpret_cast<void*>(fringe_arm_start);
+  record->generator.pc = fringe_arm_start_address;
   record->generator.sp = top;
-  record->generator.r6 = reinterpret_cast<void*>(entry);
+  record->generator.bp = reinterpret_cast<void*>(entry);
   record->resumer.sp = nullptr;
 }
 
-// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
-//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
-inline uintptr_t Closed(const LinkRecord* record) {
-  return reinterpret_cast<uintptr_t>(record->resumer.sp);
-}
-
-// Makes `Closed` return `reason` until the next `Resume`.
-//
-// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
-inline void Close(LinkRecord* record, uintptr_t reason) {
-  record->resumer.sp = reinterpret_cast<void*>(reason);
-}
-
-// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
-//   stack pointer above it wraps around.
 [[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
   size_t sp;
   asm volatile("mov %0, sp" : "=r"(sp));
   return reinterpret_cast<size_t>(address) - sp;
 }
 
-// What a switch clobbers, a class of registers at a time.
+// The registers that a switch clobbers, one class a line.
 // clang-format off
 #if defined(__thumb__)
-#define FRINGE_ARM_FP "r7"
-#define FRINGE_ARM_NOT_FP "r11",
+#define FRINGE_FP "r7"
+#define FRINGE_NOT_FP "r11",
 #else
-#define FRINGE_ARM_FP "r11"
-#define FRINGE_ARM_NOT_FP "r7",
+#define FRINGE_FP "r11"
+#define FRINGE_NOT_FP "r7",
 #endif
 #if defined(__APPLE__)
-#define FRINGE_ARM_R9
+#define FRINGE_CLOBBERS_R9
 #else
-#define FRINGE_ARM_R9                                                         \
+#define FRINGE_CLOBBERS_R9                                                    \
   "r9",
 #endif
 // No macro says whether the unit has the upper half of them.
 #if defined(__ARM_FP)
-#define FRINGE_ARM_VFP                                                        \
+#define FRINGE_CLOBBERS_VFP                                                   \
   "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7",                             \
   "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15",                       \
   "d16", "d17", "d18", "d19", "d20", "d21", "d22", "d23",                     \
   "d24", "d25", "d26", "d27", "d28", "d29", "d30", "d31",
 #else
-#define FRINGE_ARM_VFP
+#define FRINGE_CLOBBERS_VFP
 #endif
-// Without r6, fp, sp, which are saved by hand, and r0, r1, ip, which the statements name.
-#define FRINGE_ARM_CLOBBERS                                                   \
+// Except r6, fp, sp, which are saved by hand, and r0, r1, ip, which are operands.
+#define FRINGE_CLOBBERS                                                       \
   "r2", "r3", "r4", "r5", "r8", "r10", "lr",                                  \
-  FRINGE_ARM_NOT_FP                                                           \
-  FRINGE_ARM_R9                                                               \
-  FRINGE_ARM_VFP                                                              \
+  FRINGE_NOT_FP                                                               \
+  FRINGE_CLOBBERS_R9                                                          \
+  FRINGE_CLOBBERS_VFP                                                         \
   "cc", "memory"
 
 // The rules for unwinding by CFI where the words at `half` in the record at `ip` are those to go on
@@ -216,77 +163,69 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 //        registers: 0x0e lr (the return address), 0x07 r7 or 0x0b r11, 0x06 r6
 #if FRINGE_ARCH_CFI
 #if defined(__thumb__)
-#define FRINGE_ARM_DWARF_FP "0x07"
+#define FRINGE_DWARF_FP "0x07"
 #else
-#define FRINGE_ARM_DWARF_FP "0x0b"
+#define FRINGE_DWARF_FP "0x0b"
 #endif
-#define FRINGE_ARM_WINDOW(half)                                               \
+#define FRINGE_WINDOW(side)                                                   \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 3, 0x7c, %c[" half "] + %c[sp], 0x06\n\t"                \
-  ".cfi_escape 0x10, 0x0e, 2, 0x7c, %c[" half "] + %c[pc]\n\t"                \
-  ".cfi_escape 0x10, " FRINGE_ARM_DWARF_FP                                    \
-  ", 2, 0x7c, %c[" half "] + %c[fp]\n\t"                                      \
-  ".cfi_escape 0x10, 0x06, 2, 0x7c, %c[" half "] + %c[r6]\n\t"
-#define FRINGE_ARM_WINDOW_END                                                 \
+  ".cfi_escape 0x0f, 3, 0x7c, %c[" side "] + %c[sp], 0x06\n\t"                \
+  ".cfi_escape 0x10, 0x0e, 2, 0x7c, %c[" side "] + %c[pc]\n\t"                \
+  ".cfi_escape 0x10, " FRINGE_DWARF_FP                                        \
+  ", 2, 0x7c, %c[" side "] + %c[fp]\n\t"                                      \
+  ".cfi_escape 0x10, 0x06, 2, 0x7c, %c[" side "] + %c[bp]\n\t"
+#define FRINGE_WINDOW_END                                                     \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_ARM_WINDOW(half)
-#define FRINGE_ARM_WINDOW_END
+#define FRINGE_WINDOW(side)
+#define FRINGE_WINDOW_END
 #endif
 
 // Loads the address of label 0 into r3, with bit 0 set where the code there is T32. An `adr` counts
 // from the program counter rounded down to a multiple of 4, which the assembler knows only in a
 // section that is aligned so; a piece of it that is empty sees to that.
 #if defined(__thumb__)
-#define FRINGE_ARM_LOAD_RESUME_ADDRESS                                        \
+#define FRINGE_LOAD_RESUME_ADDRESS                                            \
   ".subsection 1\n\t"                                                         \
   ".balign 4\n\t"                                                             \
   ".previous\n\t"                                                             \
   "adr.w r3, 0f\n\t"                                                          \
   "orr r3, r3, #1\n\t"
 #else
-#define FRINGE_ARM_LOAD_RESUME_ADDRESS                                        \
+#define FRINGE_LOAD_RESUME_ADDRESS                                            \
   "adr r3, 0f\n\t"
 #endif
 
 // Continues the side whose words are at `next` in the record at `ip`.
-#define FRINGE_ARM_CONTINUE                                                   \
+#define FRINGE_CONTINUE                                                       \
   "ldr r3, [ip, #%c[next] + %c[pc]]\n\t"                                      \
   "ldr sp, [ip, #%c[next] + %c[sp]]\n\t"                                      \
   "bx r3\n\t"                                                                 \
-  FRINGE_ARM_WINDOW_END
+  FRINGE_WINDOW_END
 
 // Leaves the side whose words are at `left` in the record at `ip`, and continues the other.
 // On arrival, at label 0, the registers are those of the other side's statement: r0 is the word, r1
 // the record or null, ip the record, sp is as that side saved it, and all others are unknown.
-#define FRINGE_ARM_SWITCH                                                     \
-  FRINGE_ARM_LOAD_RESUME_ADDRESS                                              \
-  "str " FRINGE_ARM_FP ", [ip, #%c[left] + %c[fp]]\n\t"                       \
+#define FRINGE_SWITCH                                                         \
+  FRINGE_LOAD_RESUME_ADDRESS                                                  \
+  "str " FRINGE_FP ", [ip, #%c[left] + %c[fp]]\n\t"                           \
   "str r3, [ip, #%c[left] + %c[pc]]\n\t"                                      \
   "str sp, [ip, #%c[left] + %c[sp]]\n\t"                                      \
-  "str r6, [ip, #%c[left] + %c[r6]]\n\t"                                      \
-  FRINGE_ARM_WINDOW("left")                                                   \
-  FRINGE_ARM_CONTINUE                                                         \
+  "str r6, [ip, #%c[left] + %c[bp]]\n\t"                                      \
+  FRINGE_WINDOW("left")                                                       \
+  FRINGE_CONTINUE                                                             \
   "nop  @ unwinders look up the address before the resume address\n"          \
   "0:\n\t"                                                                    \
-  FRINGE_ARM_WINDOW("left")                                                   \
-  "ldr " FRINGE_ARM_FP ", [ip, #%c[left] + %c[fp]]\n\t"                       \
-  "ldr r6, [ip, #%c[left] + %c[r6]]\n\t"                                      \
-  FRINGE_ARM_WINDOW_END
+  FRINGE_WINDOW("left")                                                       \
+  "ldr " FRINGE_FP ", [ip, #%c[left] + %c[fp]]\n\t"                           \
+  "ldr r6, [ip, #%c[left] + %c[bp]]\n\t"                                      \
+  FRINGE_WINDOW_END
 
-#define FRINGE_ARM_OFFSETS                                                    \
+#define FRINGE_OFFSETS                                                        \
   [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
   [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
   [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
-  [r6] "i"(offsetof(SavedRegisters, r6))
-#define FRINGE_ARM_TO_GENERATOR                                               \
-  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
-  [next] "i"(offsetof(LinkRecord, generator)),                                \
-  FRINGE_ARM_OFFSETS
-#define FRINGE_ARM_TO_RESUMER                                                 \
-  [left] "i"(offsetof(LinkRecord, generator)),                                \
-  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
-  FRINGE_ARM_OFFSETS
+  [bp] "i"(offsetof(SavedRegisters, bp))
 // clang-format on
 
 // Clang notes each clobber of a register that is not there, d16-31 or r9 under -ffixed-r9.
@@ -295,62 +234,26 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 #pragma clang diagnostic ignored "-Winline-asm"
 #endif
 
-// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
-//
-// Requires: the generator is suspended.
-[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+template <Side kLeft, bool kCancels>
+[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t r0 asm("r0") = word;
-  register LinkRecord* r1 asm("r1") = record;
+  register LinkRecord* r1 asm("r1") = kCancels ? nullptr : record;
   register LinkRecord* ip asm("ip") = record;
-  asm volatile(FRINGE_ARM_SWITCH
+  asm volatile(FRINGE_SWITCH
                : "+r"(r0), "+r"(r1), "+r"(ip)
-               : FRINGE_ARM_TO_GENERATOR
-               : FRINGE_ARM_CLOBBERS);
-  const Message message = {r0, r1};
-  record->resumer.sp = nullptr;
-  return message;
-}
-
-// The same to say the end: the generator's `Suspend` returns a message without a record.
-[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
-  register uintptr_t r0 asm("r0") = 0;
-  register LinkRecord* r1 asm("r1") = nullptr;
-  register LinkRecord* ip asm("ip") = record;
-  asm volatile(FRINGE_ARM_SWITCH
-               : "+r"(r0), "+r"(r1), "+r"(ip)
-               : FRINGE_ARM_TO_GENERATOR
-               : FRINGE_ARM_CLOBBERS);
-  const Message message = {r0, r1};
-  record->resumer.sp = nullptr;
-  return message;
-}
-
-// Goes back to whoever resumed the generator of `record`, and hands him `word`.
-//
-// Requires: the calling function runs on the stack of `record`.
-// Returns: what the next `Resume` or `Cancel` brings.
-[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  register uintptr_t r0 asm("r0") = word;
-  register LinkRecord* r1 asm("r1") = record;
-  register LinkRecord* ip asm("ip") = record;
-  asm volatile(FRINGE_ARM_SWITCH
-               : "+r"(r0), "+r"(r1), "+r"(ip)
-               : FRINGE_ARM_TO_RESUMER
-               : FRINGE_ARM_CLOBBERS);
+               : [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>), FRINGE_OFFSETS
+               : FRINGE_CLOBBERS);
   return {r0, r1};
 }
 
-// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
-//
-// Requires: as `Suspend`; nobody resumes the generator again.
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
   register uintptr_t r0 asm("r0") = word;
   register LinkRecord* r1 asm("r1") = nullptr;
   register LinkRecord* ip asm("ip") = record;
-  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
-  asm volatile(FRINGE_ARM_WINDOW("next") FRINGE_ARM_CONTINUE
+  // No clobbers, because nothing follows: they would make the compiler save registers.
+  asm volatile(FRINGE_WINDOW("next") FRINGE_CONTINUE
                :
-               : "r"(r0), "r"(r1), "r"(ip), FRINGE_ARM_TO_RESUMER
+               : "r"(r0), "r"(r1), "r"(ip), [next] "i"(kOffset<Side::kResumer>), FRINGE_OFFSETS
                : "memory");
   __builtin_unreachable();
 }
@@ -358,6 +261,19 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 #if defined(__clang__)
 #pragma clang diagnostic pop
 #endif
+
+#undef FRINGE_FP
+#undef FRINGE_NOT_FP
+#undef FRINGE_CLOBBERS_R9
+#undef FRINGE_CLOBBERS_VFP
+#undef FRINGE_CLOBBERS
+#undef FRINGE_DWARF_FP
+#undef FRINGE_WINDOW
+#undef FRINGE_WINDOW_END
+#undef FRINGE_LOAD_RESUME_ADDRESS
+#undef FRINGE_CONTINUE
+#undef FRINGE_SWITCH
+#undef FRINGE_OFFSETS
 
 }  // namespace fringe::arch
 

@@ -28,7 +28,7 @@
 //   * A `bcl 20, 31` to the next instruction reads the program counter, and is not predicted as a
 //     call.
 //
-// 2. What the switch does not change
+// 2. Not changed by a switch
 //
 // The signal mask; thread-local storage (`r13`); the floating-point status and control register
 // (`fpscr`); that of vectors (`vscr`) and `vrsave`; the state of transactional memory.
@@ -96,280 +96,207 @@
 #include <cstdint>
 
 #include "cfi.h"
+#include "link_record.h"
 
 namespace fringe::arch {
 
-// The alignment of a stack's base, in bytes.
 inline constexpr size_t kStackAlignment = 16;
-
-// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
-// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
 inline constexpr size_t kGuardBytes = 4096;
-
-// How many bytes below the `sp` of `Init` are the least that a generator can do with: a frame that
-// saves all that a switch clobbers, with and without optimisation, and those of what it calls.
 inline constexpr size_t kMinimumFrameBytes = 1024;
 
-// What one side of a switch leaves behind for the other.
-struct SavedRegisters {
-  void* back_chain;  // of the resumer alone
-  void* sp;
-  void* pc;
-  void* r2;
-  void* r31;
-  void* r30;
-};
-
-// The words at the base of a generator's stack through which the two sides hand over control. One
-// cache line, so that a switch touches no other.
-struct alignas(128) LinkRecord {
-  SavedRegisters resumer;
-  SavedRegisters generator;
-};
-
-static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 48);
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 48 &&
+              sizeof(LinkRecord) == 128);
 static_assert(offsetof(SavedRegisters, back_chain) == 0 && offsetof(SavedRegisters, sp) == 8 &&
-              offsetof(SavedRegisters, pc) == 16 && offsetof(SavedRegisters, r2) == 24 &&
-              offsetof(SavedRegisters, r31) == 32 && offsetof(SavedRegisters, r30) == 40);
-static_assert(sizeof(LinkRecord) == 128);
+              offsetof(SavedRegisters, pc) == 16 && offsetof(SavedRegisters, toc) == 24 &&
+              offsetof(SavedRegisters, fp) == 32 && offsetof(SavedRegisters, bp) == 40);
 
-// The least that the ABI wants to lie at a function's stack pointer when it calls another.
+// The least that the ABI requires at a function's stack pointer when it calls another.
 struct FrameHeader {
   void* back_chain;
   void* cr;
   void* lr;
-  void* r2;
+  void* toc;
 };
 
-static_assert(sizeof(FrameHeader) == 32 && offsetof(FrameHeader, lr) == 16 &&
+static_assert(sizeof(FrameHeader) == 32 &&
               offsetof(SavedRegisters, back_chain) == offsetof(FrameHeader, back_chain) &&
               offsetof(SavedRegisters, pc) == offsetof(FrameHeader, lr) &&
-              offsetof(SavedRegisters, r2) == offsetof(FrameHeader, r2));
+              offsetof(SavedRegisters, toc) == offsetof(FrameHeader, toc));
 
-// What one side of a switch finds on its return.
-struct Message {
-  uintptr_t word;      // what the other side handed over
-  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
-};
+// The address of `fringe_ppc64le_start`. In a variable, because a program at fixed addresses that
+// uses a shared library has another address for the library's functions.
+extern "C" void* const fringe_ppc64le_start_address;
 
-// What a generator runs first, with the word of the first `Resume` and its record. It must not
-// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
-using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
-
-}  // namespace fringe::arch
-
-// Where the first resume of a generator lands: jumps to the `Entry` in `r30`, with the trampoline's
-// address in `lr`. Never called.
-extern "C" void fringe_ppc64le_start();
-
-namespace fringe::arch {
-
-// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
-//
-// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
-//   `kMinimumFrameBytes` of room below it.
 inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   void* const header = sp - sizeof(FrameHeader);
   static_cast<FrameHeader*>(header)->back_chain = record;
   record->generator.sp = header;
-  record->generator.pc = reinterpret_cast<void*>(fringe_ppc64le_start);
-  record->generator.r31 = record;
-  record->generator.r30 = reinterpret_cast<void*>(entry);
+  record->generator.pc = fringe_ppc64le_start_address;
+  record->generator.fp = record;
+  record->generator.bp = reinterpret_cast<void*>(entry);
   record->resumer.sp = nullptr;
 }
 
-// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
-//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
-inline uintptr_t Closed(const LinkRecord* record) {
-  return reinterpret_cast<uintptr_t>(record->resumer.sp);
-}
-
-// Makes `Closed` return `reason` until the next `Resume`.
-//
-// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
-inline void Close(LinkRecord* record, uintptr_t reason) {
-  record->resumer.sp = reinterpret_cast<void*>(reason);
-}
-
-// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
-//   stack pointer above it wraps around.
 [[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
   size_t sp;
   asm volatile("mr %0, 1" : "=r"(sp));
   return reinterpret_cast<size_t>(address) - sp;
 }
 
-// What a switch clobbers, a class of registers at a time.
+// The registers that a switch clobbers, one class a line.
 // clang-format off
 #if defined(__VSX__)
-#define FRINGE_PPC64LE_FLOATS                                                 \
+#define FRINGE_CLOBBERS_FLOATS                                                \
   "vs0", "vs1", "vs2", "vs3", "vs4", "vs5", "vs6", "vs7",                     \
   "vs8", "vs9", "vs10", "vs11", "vs12", "vs13", "vs14", "vs15",               \
   "vs16", "vs17", "vs18", "vs19", "vs20", "vs21", "vs22", "vs23",             \
   "vs24", "vs25", "vs26", "vs27", "vs28", "vs29", "vs30", "vs31",
 #elif !defined(_SOFT_FLOAT)
-#define FRINGE_PPC64LE_FLOATS                                                 \
+#define FRINGE_CLOBBERS_FLOATS                                                \
   "fr0", "fr1", "fr2", "fr3", "fr4", "fr5", "fr6", "fr7",                     \
   "fr8", "fr9", "fr10", "fr11", "fr12", "fr13", "fr14", "fr15",               \
   "fr16", "fr17", "fr18", "fr19", "fr20", "fr21", "fr22", "fr23",             \
   "fr24", "fr25", "fr26", "fr27", "fr28", "fr29", "fr30", "fr31",
 #else
-#define FRINGE_PPC64LE_FLOATS
+#define FRINGE_CLOBBERS_FLOATS
 #endif
 #if defined(__ALTIVEC__)
-#define FRINGE_PPC64LE_VECTORS                                                \
+#define FRINGE_CLOBBERS_VECTORS                                               \
   "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
   "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",                       \
   "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",                     \
   "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",
 #else
-#define FRINGE_PPC64LE_VECTORS
+#define FRINGE_CLOBBERS_VECTORS
 #endif
-// Without r1, r2, r30, r31, which are saved by hand, and r3, r4, r5, which the statements name.
-#define FRINGE_PPC64LE_CLOBBERS                                               \
+// Except r1, r2, r30, r31, which are saved by hand, and r3, r4, r5, which are operands.
+#define FRINGE_CLOBBERS                                                       \
   "r0", "r6", "r7", "r8", "r9", "r10", "r11", "r12",                          \
   "r14", "r15", "r16", "r17", "r18", "r19", "r20", "r21",                     \
   "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29",                     \
   "lr", "ctr", "xer",                                                         \
   "cr0", "cr1", "cr2", "cr3", "cr4", "cr5", "cr6", "cr7",                     \
-  FRINGE_PPC64LE_FLOATS                                                       \
-  FRINGE_PPC64LE_VECTORS                                                      \
+  FRINGE_CLOBBERS_FLOATS                                                      \
+  FRINGE_CLOBBERS_VECTORS                                                     \
   "memory"
 
-// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
-// the DW_OP_breg of `base`. An offset is a signed LEB128 number, in two bytes.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
+// An offset is a signed LEB128 number, in two bytes.
 //   0x0f DW_CFA_def_cfa_expression, length 4: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 3: breg, offset
 //        registers: 0x41 lr (the return address), 0x02 r2, 0x1f r31, 0x1e r30
 #if FRINGE_ARCH_CFI
-#define FRINGE_PPC64LE_LEB(half, word)                                        \
-  "((%c[" half "] + %c[" word "]) & 0x7f) | 0x80, (%c[" half "] + %c[" word "]) >> 7"
-#define FRINGE_PPC64LE_WINDOW(half)                                           \
+#define FRINGE_LEB(side, word)                                                \
+  "((%c[" side "] + %c[" word "]) & 0x7f) | 0x80, (%c[" side "] + %c[" word "]) >> 7"
+#define FRINGE_WINDOW(side)                                                   \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 4, %c[breg], " FRINGE_PPC64LE_LEB(half, "sp") ", 0x06\n\t"\
-  ".cfi_escape 0x10, 0x41, 3, %c[breg], " FRINGE_PPC64LE_LEB(half, "pc") "\n\t"\
-  ".cfi_escape 0x10, 0x02, 3, %c[breg], " FRINGE_PPC64LE_LEB(half, "r2") "\n\t"\
-  ".cfi_escape 0x10, 0x1f, 3, %c[breg], " FRINGE_PPC64LE_LEB(half, "r31") "\n\t"\
-  ".cfi_escape 0x10, 0x1e, 3, %c[breg], " FRINGE_PPC64LE_LEB(half, "r30") "\n\t"
-#define FRINGE_PPC64LE_WINDOW_END                                             \
+  ".cfi_escape 0x0f, 4, %c[breg], " FRINGE_LEB(side, "sp") ", 0x06\n\t"       \
+  ".cfi_escape 0x10, 0x41, 3, %c[breg], " FRINGE_LEB(side, "pc") "\n\t"       \
+  ".cfi_escape 0x10, 0x02, 3, %c[breg], " FRINGE_LEB(side, "toc") "\n\t"      \
+  ".cfi_escape 0x10, 0x1f, 3, %c[breg], " FRINGE_LEB(side, "fp") "\n\t"       \
+  ".cfi_escape 0x10, 0x1e, 3, %c[breg], " FRINGE_LEB(side, "bp") "\n\t"
+#define FRINGE_WINDOW_END                                                     \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_PPC64LE_WINDOW(half)
-#define FRINGE_PPC64LE_WINDOW_END
+#define FRINGE_WINDOW(side)
+#define FRINGE_WINDOW_END
 #endif
 
-// Continues the side whose words are at `next` in the record at `base`.
-#define FRINGE_PPC64LE_CONTINUE                                               \
+// Continues the side `next` of the record at `base`.
+#define FRINGE_CONTINUE                                                       \
   "ld 11, %c[next] + %c[pc](%[base])\n\t"                                     \
-  "ld 30, %c[next] + %c[r30](%[base])\n\t"                                    \
-  "ld 31, %c[next] + %c[r31](%[base])\n\t"                                    \
+  "ld 30, %c[next] + %c[bp](%[base])\n\t"                                     \
+  "ld 31, %c[next] + %c[fp](%[base])\n\t"                                     \
   "mtctr 11\n\t"                                                              \
-  "ld 2, %c[next] + %c[r2](%[base])\n\t"                                      \
+  "ld 2, %c[next] + %c[toc](%[base])\n\t"                                     \
   "ld 1, %c[next] + %c[sp](%[base])\n\t"                                      \
   "bctr\n\t"                                                                  \
-  FRINGE_PPC64LE_WINDOW_END
+  FRINGE_WINDOW_END
 
-// What walkers of the back chain find in the resumer's half.
-#define FRINGE_PPC64LE_COPY_BACK_CHAIN                                        \
+// Saves the side `left` of the record at `base`, and continues the side `next`.
+// At label 0 the registers are as the other side's statement left them: r3 is the word, r4
+// the record or null, r1, r2, r31 and r30 are as saved here, and all others are unknown.
+// Walkers of the back chain look for it in the resumer's words: the generator's have none.
+#define FRINGE_SWITCH                                                         \
+  ".if %c[left] == %c[resumer]\n\t"                                           \
   "ld 12, 0(1)\n\t"                                                           \
-  "std 12, %c[left] + %c[back_chain](%[base])\n\t"
-
-// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
-// On arrival, at label 0, the registers are those of the other side's statement: r3 is the word, r4
-// the record or null, r1, r2, r31 and r30 are as that side saved them, and all others are unknown.
-#define FRINGE_PPC64LE_SWITCH                                                 \
+  "std 12, %c[left] + %c[back_chain](%[base])\n\t"                            \
+  ".endif\n\t"                                                                \
   "bcl 20, 31, 1f\n"                                                          \
   "1:\n\t"                                                                    \
   "mflr 11\n\t"                                                               \
   "addi 11, 11, 0f - 1b\n\t"                                                  \
   "std 1, %c[left] + %c[sp](%[base])\n\t"                                     \
   "std 11, %c[left] + %c[pc](%[base])\n\t"                                    \
-  "std 2, %c[left] + %c[r2](%[base])\n\t"                                     \
-  "std 31, %c[left] + %c[r31](%[base])\n\t"                                   \
-  "std 30, %c[left] + %c[r30](%[base])\n\t"                                   \
-  FRINGE_PPC64LE_WINDOW("left")                                               \
-  FRINGE_PPC64LE_CONTINUE                                                     \
+  "std 2, %c[left] + %c[toc](%[base])\n\t"                                    \
+  "std 31, %c[left] + %c[fp](%[base])\n\t"                                    \
+  "std 30, %c[left] + %c[bp](%[base])\n\t"                                    \
+  FRINGE_WINDOW("left")                                                       \
+  FRINGE_CONTINUE                                                             \
   "nop  # unwinders look up the address before the resume address\n"          \
   "0:\n\t"
 
-#define FRINGE_PPC64LE_OFFSETS                                                \
+#define FRINGE_OFFSETS                                                        \
+  [resumer] "i"(offsetof(LinkRecord, resumer)),                               \
+  [back_chain] "i"(offsetof(SavedRegisters, back_chain)),                     \
   [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
   [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
-  [r2] "i"(offsetof(SavedRegisters, r2)),                                     \
-  [r31] "i"(offsetof(SavedRegisters, r31)),                                   \
-  [r30] "i"(offsetof(SavedRegisters, r30))
-#define FRINGE_PPC64LE_TO_GENERATOR                                           \
-  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
-  [next] "i"(offsetof(LinkRecord, generator)),                                \
-  [back_chain] "i"(offsetof(SavedRegisters, back_chain)),                     \
-  FRINGE_PPC64LE_OFFSETS
-#define FRINGE_PPC64LE_TO_RESUMER                                             \
-  [left] "i"(offsetof(LinkRecord, generator)),                                \
-  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
-  FRINGE_PPC64LE_OFFSETS
+  [toc] "i"(offsetof(SavedRegisters, toc)),                                   \
+  [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
+  [bp] "i"(offsetof(SavedRegisters, bp))
 // clang-format on
 
 // The DWARF operations that push a register plus an offset.
 enum : unsigned { kDwOpBregR4 = 0x74, kDwOpBregR5 = 0x75 };
 
-// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
-//
-// Requires: the generator is suspended.
-[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+template <Side kLeft, bool kCancels>
+[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t r3 asm("r3") = word;
-  register LinkRecord* r4 asm("r4") = record;
-  asm volatile(FRINGE_PPC64LE_COPY_BACK_CHAIN FRINGE_PPC64LE_SWITCH
-               : "+r"(r3), [base] "+b"(r4)
-               : [breg] "i"(kDwOpBregR4), FRINGE_PPC64LE_TO_GENERATOR
-               : "r5", FRINGE_PPC64LE_CLOBBERS);
-  const Message message = {r3, r4};
-  record->resumer.sp = nullptr;
-  return message;
+  register LinkRecord* r4 asm("r4") = kCancels ? nullptr : record;
+  if constexpr (kCancels) {
+    register LinkRecord* r5 asm("r5") = record;
+    asm volatile(
+        FRINGE_SWITCH
+        : "+r"(r3), "+r"(r4), [base] "+b"(r5)
+        : [breg] "i"(kDwOpBregR5), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : FRINGE_CLOBBERS);
+    return {r3, r4};
+  } else {
+    asm volatile(
+        FRINGE_SWITCH
+        : "+r"(r3), [base] "+b"(r4)
+        : [breg] "i"(kDwOpBregR4), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : "r5", FRINGE_CLOBBERS);
+    return {r3, r4};
+  }
 }
 
-// The same to say the end: the generator's `Suspend` returns a message without a record.
-[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
-  register uintptr_t r3 asm("r3") = 0;
-  register LinkRecord* r4 asm("r4") = nullptr;
-  register LinkRecord* r5 asm("r5") = record;
-  asm volatile(FRINGE_PPC64LE_COPY_BACK_CHAIN FRINGE_PPC64LE_SWITCH
-               : "+r"(r3), "+r"(r4), [base] "+b"(r5)
-               : [breg] "i"(kDwOpBregR5), FRINGE_PPC64LE_TO_GENERATOR
-               : FRINGE_PPC64LE_CLOBBERS);
-  const Message message = {r3, r4};
-  record->resumer.sp = nullptr;
-  return message;
-}
-
-// Goes back to whoever resumed the generator of `record`, and hands him `word`.
-//
-// Requires: the calling function runs on the stack of `record`.
-// Returns: what the next `Resume` or `Cancel` brings.
-[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  register uintptr_t r3 asm("r3") = word;
-  register LinkRecord* r4 asm("r4") = record;
-  asm volatile(FRINGE_PPC64LE_SWITCH
-               : "+r"(r3), [base] "+b"(r4)
-               : [breg] "i"(kDwOpBregR4), FRINGE_PPC64LE_TO_RESUMER
-               : "r5", FRINGE_PPC64LE_CLOBBERS);
-  return {r3, r4};
-}
-
-// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
-//
-// Requires: as `Suspend`; nobody resumes the generator again.
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
   register uintptr_t r3 asm("r3") = word;
   register LinkRecord* r4 asm("r4") = nullptr;
   register LinkRecord* r5 asm("r5") = record;
-  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
-  asm volatile(FRINGE_PPC64LE_WINDOW("next") FRINGE_PPC64LE_CONTINUE
-               :
-               : "r"(r3), "r"(r4), [base] "b"(r5), [breg] "i"(kDwOpBregR5),
-                 FRINGE_PPC64LE_TO_RESUMER
-               : "memory");
+  // No clobbers, because nothing follows: they would make the compiler save registers.
+  asm volatile(
+      FRINGE_WINDOW("next") FRINGE_CONTINUE
+      :
+      : "r"(r3),
+        "r"(r4), [base] "b"(r5), [breg] "i"(kDwOpBregR5), [next] "i"(kOffset<Side::kResumer>),
+        FRINGE_OFFSETS
+      : "memory");
   __builtin_unreachable();
 }
+
+#undef FRINGE_CLOBBERS_FLOATS
+#undef FRINGE_CLOBBERS_VECTORS
+#undef FRINGE_CLOBBERS
+#undef FRINGE_LEB
+#undef FRINGE_WINDOW
+#undef FRINGE_WINDOW_END
+#undef FRINGE_CONTINUE
+#undef FRINGE_SWITCH
+#undef FRINGE_OFFSETS
 
 }  // namespace fringe::arch
 

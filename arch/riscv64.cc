@@ -1,38 +1,41 @@
-// The frame below every generator's first: see "Unwinding" in riscv64.h.
+// The frame below every generator's first: README.md, "The trampoline".
 //
-// The rules are those of a frame whose registers lie in the link record, 16 bytes into which `s0`
-// points:
+// Its registers are in the link record, and `s0` is the record's address plus 16:
 //   0x0f DW_CFA_def_cfa_expression, length 3: 0x78 DW_OP_breg8 (s0) 0x00, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: 0x78 DW_OP_breg8 (s0) offset
 //        registers: 0x01 ra (the return address), 0x08 s0, 0x09 s1
 //        offsets: 0x78 is -8 and 0x70 is -16
-//
-// gdb gives up where frames run from a higher to a lower address, as they do when the generator's
-// stack lies above the resumer's, except in a function called `__morestack`, which is what GCC's
-// split stacks need. Hence the local symbol of that name. `.cfi_signal_frame` would serve gdb too,
-// but would show as `<signal handler called>` and hide the inlined frame of the resume.
-//
-// Backtraces go on from here, exceptions do not: one would leave the generator behind as if it ran
-// for ever. Those of a body with exceptions never come here; what a body without them lets through
-// ends in `std::terminate`, as at a `noexcept` function, because the personality routine of this
-// frame says that there is no going on. 0x1b is DW_EH_PE_pcrel | DW_EH_PE_sdata4.
+//        s0 has length 4, with 0x23 DW_OP_plus_uconst 0: README.md, "libunwind"
+// 0x1b is DW_EH_PE_pcrel | DW_EH_PE_sdata4.
 
 // A build may compile every file of this folder.
 #if defined(__riscv) && __riscv_xlen == 64
 
 #include "riscv64.h"
 
+static_assert(offsetof(fringe::arch::LinkRecord, resumer.sp) == 0x10 &&
+              offsetof(fringe::arch::LinkRecord, resumer.pc) == 0x10 - 8 &&
+              offsetof(fringe::arch::LinkRecord, resumer.fp) == 0x10 - 16 &&
+              offsetof(fringe::arch::LinkRecord, resumer.bp) == 0x10 + 8);
+
+extern "C" [[gnu::visibility("hidden")]] void fringe_riscv64_start();
+
+// The declaration gave it C linkage.
+void* const fringe::arch::fringe_riscv64_start_address =
+    reinterpret_cast<void*>(&fringe_riscv64_start);
+
 asm(R"(
   .pushsection .text
   .balign 4
   .globl fringe_riscv64_start
+  .hidden fringe_riscv64_start
   .type fringe_riscv64_start, @function
 fringe_riscv64_start:
   .cfi_startproc
   .cfi_personality 0x1b, .Lfringe_riscv64_personality
   .cfi_escape 0x0f, 3, 0x78, 0x00, 0x06
   .cfi_escape 0x10, 0x01, 2, 0x78, 0x78
-  .cfi_escape 0x10, 0x08, 2, 0x78, 0x70
+  .cfi_escape 0x10, 0x08, 4, 0x78, 0x70, 0x23, 0x00
   .cfi_escape 0x10, 0x09, 2, 0x78, 0x08
   lla ra, fringe_riscv64_trampoline
   mv t2, s1

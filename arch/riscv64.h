@@ -21,7 +21,7 @@
 //   * A jump through `ra` or `t0` is predicted as a return. Through `t2` it is not, and needs no
 //     landing pad where those are enforced (Zicfilp).
 //
-// 2. What the switch does not change
+// 2. Not changed by a switch
 //
 // The signal mask; thread-local storage (`tp`); `gp`; the floating-point control and status
 // register
@@ -81,240 +81,168 @@
 #include <cstdint>
 
 #include "cfi.h"
+#include "link_record.h"
 
 namespace fringe::arch {
 
-// The alignment of a stack's base, in bytes.
 inline constexpr size_t kStackAlignment = 16;
-
-// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
-// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
 inline constexpr size_t kGuardBytes = 4096;
-
-// How many bytes below the `sp` of `Init` are the least that a generator can do with.
 inline constexpr size_t kMinimumFrameBytes = 256;
 
-// What one side of a switch leaves behind for the other.
-struct SavedRegisters {
-  void* s0;
-  void* pc;
-  void* sp;
-  void* s1;
-};
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 32 &&
+              sizeof(LinkRecord) == 64);
+static_assert(offsetof(SavedRegisters, fp) == 0 && offsetof(SavedRegisters, pc) == 8 &&
+              offsetof(SavedRegisters, sp) == 16 && offsetof(SavedRegisters, bp) == 24);
 
-// The words at the base of a generator's stack through which the two sides hand over control. One
-// cache line, so that a switch touches no other.
-struct alignas(64) LinkRecord {
-  SavedRegisters resumer;
-  SavedRegisters generator;
-};
+// The address of `fringe_riscv64_start`. In a variable, because a program at fixed addresses that
+// uses a shared library has another address for the library's functions.
+extern "C" void* const fringe_riscv64_start_address;
 
-static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 32);
-static_assert(offsetof(SavedRegisters, s0) == 0 && offsetof(SavedRegisters, pc) == 8 &&
-              offsetof(SavedRegisters, sp) == 16 && offsetof(SavedRegisters, s1) == 24);
-static_assert(sizeof(LinkRecord) == 64);
-
-// What one side of a switch finds on its return.
-struct Message {
-  uintptr_t word;      // what the other side handed over
-  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
-};
-
-// What a generator runs first, with the word of the first `Resume` and its record. It must not
-// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
-using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
-
-}  // namespace fringe::arch
-
-// Where the first resume of a generator lands: jumps to the `Entry` in `s1`, with the trampoline's
-// address in `ra`. Never called.
-extern "C" void fringe_riscv64_start();
-
-namespace fringe::arch {
-
-// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
-//
-// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
-//   a word of room below it.
 inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
-  record->generator.s0 = &record->resumer.sp;  // just above the frame record
-  record->generator.pc = reinterpret_cast<void*>(fringe_riscv64_start);
+  record->generator.fp = &record->resumer.sp;  // just above the frame record
+  record->generator.pc = fringe_riscv64_start_address;
   record->generator.sp = sp;
-  record->generator.s1 = reinterpret_cast<void*>(entry);
+  record->generator.bp = reinterpret_cast<void*>(entry);
   record->resumer.sp = nullptr;
 }
 
-// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
-//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
-inline uintptr_t Closed(const LinkRecord* record) {
-  return reinterpret_cast<uintptr_t>(record->resumer.sp);
-}
-
-// Makes `Closed` return `reason` until the next `Resume`.
-//
-// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
-inline void Close(LinkRecord* record, uintptr_t reason) {
-  record->resumer.sp = reinterpret_cast<void*>(reason);
-}
-
-// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
-//   stack pointer above it wraps around.
 [[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
   size_t sp;
   asm volatile("mv %0, sp" : "=r"(sp));
   return reinterpret_cast<size_t>(address) - sp;
 }
 
-// What a switch clobbers, a class of registers at a time.
+// The registers that a switch clobbers, one class a line.
 // clang-format off
 #if defined(__riscv_flen)
-#define FRINGE_RISCV64_FLOATS                                                 \
+#define FRINGE_CLOBBERS_FLOATS                                                \
   "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7",                     \
   "ft8", "ft9", "ft10", "ft11",                                               \
   "fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7",                     \
   "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7",                     \
   "fs8", "fs9", "fs10", "fs11",
 #else
-#define FRINGE_RISCV64_FLOATS
+#define FRINGE_CLOBBERS_FLOATS
 #endif
 // GCC before 13 has no names for them: it never keeps a value in one.
 #if defined(__riscv_vector) && (defined(__clang__) || __GNUC__ >= 13)
-#define FRINGE_RISCV64_VECTORS                                                \
+#define FRINGE_CLOBBERS_VECTORS                                               \
   "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
   "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",                       \
   "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",                     \
   "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",                     \
   "vl", "vtype",
 #else
-#define FRINGE_RISCV64_VECTORS
+#define FRINGE_CLOBBERS_VECTORS
 #endif
-// Without s0, s1, sp, which are saved by hand, and a0, a1, a2, which the statements name.
-#define FRINGE_RISCV64_CLOBBERS                                               \
+// Except s0, s1, sp, which are saved by hand, and a0, a1, a2, which are operands.
+#define FRINGE_CLOBBERS                                                       \
   "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6",                             \
   "a3", "a4", "a5", "a6", "a7",                                               \
   "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",               \
-  FRINGE_RISCV64_FLOATS                                                       \
-  FRINGE_RISCV64_VECTORS                                                      \
+  FRINGE_CLOBBERS_FLOATS                                                      \
+  FRINGE_CLOBBERS_VECTORS                                                     \
   "memory"
 
-// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
-// the DW_OP_breg of `base`.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x01 ra (the return address), 0x08 s0, 0x09 s1
+//        s0 has length 4, with 0x23 DW_OP_plus_uconst 0: README.md, "libunwind"
 #if FRINGE_ARCH_CFI
-#define FRINGE_RISCV64_WINDOW(half)                                           \
+#define FRINGE_WINDOW(side)                                                   \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[sp], 0x06\n\t"            \
-  ".cfi_escape 0x10, 0x01, 2, %c[breg], %c[" half "] + %c[pc]\n\t"            \
-  ".cfi_escape 0x10, 0x08, 2, %c[breg], %c[" half "] + %c[s0]\n\t"            \
-  ".cfi_escape 0x10, 0x09, 2, %c[breg], %c[" half "] + %c[s1]\n\t"
-#define FRINGE_RISCV64_WINDOW_END                                             \
+  ".cfi_escape 0x0f, 3, %c[breg], %c[" side "] + %c[sp], 0x06\n\t"            \
+  ".cfi_escape 0x10, 0x01, 2, %c[breg], %c[" side "] + %c[pc]\n\t"            \
+  ".cfi_escape 0x10, 0x08, 4, %c[breg], %c[" side "] + %c[fp], 0x23, 0x00\n\t"\
+  ".cfi_escape 0x10, 0x09, 2, %c[breg], %c[" side "] + %c[bp]\n\t"
+#define FRINGE_WINDOW_END                                                     \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_RISCV64_WINDOW(half)
-#define FRINGE_RISCV64_WINDOW_END
+#define FRINGE_WINDOW(side)
+#define FRINGE_WINDOW_END
 #endif
 
-// Continues the side whose words are at `next` in the record at `base`.
-#define FRINGE_RISCV64_CONTINUE                                               \
-  "ld s1, %c[next] + %c[s1](%[base])\n\t"                                     \
-  "ld s0, %c[next] + %c[s0](%[base])\n\t"                                     \
+// Continues the side `next` of the record at `base`.
+#define FRINGE_CONTINUE                                                       \
+  "ld s1, %c[next] + %c[bp](%[base])\n\t"                                     \
+  "ld s0, %c[next] + %c[fp](%[base])\n\t"                                     \
   "ld t2, %c[next] + %c[pc](%[base])\n\t"                                     \
   "ld sp, %c[next] + %c[sp](%[base])\n\t"                                     \
   "jr t2\n\t"                                                                 \
-  FRINGE_RISCV64_WINDOW_END
+  FRINGE_WINDOW_END
 
-// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
-// On arrival, at label 0, the registers are those of the other side's statement: a0 is the word, a1
-// the record or null, sp, s0 and s1 are as that side saved them, and all others are unknown.
-#define FRINGE_RISCV64_SWITCH                                                 \
+// Saves the side `left` of the record at `base`, and continues the side `next`.
+// At label 0 the registers are as the other side's statement left them: a0 is the word, a1
+// the record or null, sp, s0 and s1 are as saved here, and all others are unknown.
+#define FRINGE_SWITCH                                                         \
   "lla t2, 0f\n\t"                                                            \
-  "sd s0, %c[left] + %c[s0](%[base])\n\t"                                     \
+  "sd s0, %c[left] + %c[fp](%[base])\n\t"                                     \
   "sd t2, %c[left] + %c[pc](%[base])\n\t"                                     \
   "sd sp, %c[left] + %c[sp](%[base])\n\t"                                     \
-  "sd s1, %c[left] + %c[s1](%[base])\n\t"                                     \
-  FRINGE_RISCV64_WINDOW("left")                                               \
-  FRINGE_RISCV64_CONTINUE                                                     \
+  "sd s1, %c[left] + %c[bp](%[base])\n\t"                                     \
+  FRINGE_WINDOW("left")                                                       \
+  FRINGE_CONTINUE                                                             \
   "nop  # unwinders look up the address before the resume address\n"          \
   "0:\n\t"
 
-#define FRINGE_RISCV64_OFFSETS                                                \
-  [s0] "i"(offsetof(SavedRegisters, s0)),                                     \
+#define FRINGE_OFFSETS                                                        \
+  [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
   [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
   [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
-  [s1] "i"(offsetof(SavedRegisters, s1))
-#define FRINGE_RISCV64_TO_GENERATOR                                           \
-  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
-  [next] "i"(offsetof(LinkRecord, generator)),                                \
-  FRINGE_RISCV64_OFFSETS
-#define FRINGE_RISCV64_TO_RESUMER                                             \
-  [left] "i"(offsetof(LinkRecord, generator)),                                \
-  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
-  FRINGE_RISCV64_OFFSETS
+  [bp] "i"(offsetof(SavedRegisters, bp))
 // clang-format on
 
 // The DWARF operations that push a register plus an offset.
 enum : unsigned { kDwOpBregA1 = 0x7b, kDwOpBregA2 = 0x7c };
 
-// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
-//
-// Requires: the generator is suspended.
-[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+template <Side kLeft, bool kCancels>
+[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t a0 asm("a0") = word;
-  register LinkRecord* a1 asm("a1") = record;
-  asm volatile(FRINGE_RISCV64_SWITCH
-               : "+r"(a0), [base] "+r"(a1)
-               : [breg] "i"(kDwOpBregA1), FRINGE_RISCV64_TO_GENERATOR
-               : "a2", FRINGE_RISCV64_CLOBBERS);
-  const Message message = {a0, a1};
-  record->resumer.sp = nullptr;
-  return message;
+  register LinkRecord* a1 asm("a1") = kCancels ? nullptr : record;
+  if constexpr (kCancels) {
+    register LinkRecord* a2 asm("a2") = record;
+    asm volatile(
+        FRINGE_SWITCH
+        : "+r"(a0), "+r"(a1), [base] "+r"(a2)
+        : [breg] "i"(kDwOpBregA2), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : FRINGE_CLOBBERS);
+    return {a0, a1};
+  } else {
+    asm volatile(
+        FRINGE_SWITCH
+        : "+r"(a0), [base] "+r"(a1)
+        : [breg] "i"(kDwOpBregA1), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : "a2", FRINGE_CLOBBERS);
+    return {a0, a1};
+  }
 }
 
-// The same to say the end: the generator's `Suspend` returns a message without a record.
-[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
-  register uintptr_t a0 asm("a0") = 0;
-  register LinkRecord* a1 asm("a1") = nullptr;
-  register LinkRecord* a2 asm("a2") = record;
-  asm volatile(FRINGE_RISCV64_SWITCH
-               : "+r"(a0), "+r"(a1), [base] "+r"(a2)
-               : [breg] "i"(kDwOpBregA2), FRINGE_RISCV64_TO_GENERATOR
-               : FRINGE_RISCV64_CLOBBERS);
-  const Message message = {a0, a1};
-  record->resumer.sp = nullptr;
-  return message;
-}
-
-// Goes back to whoever resumed the generator of `record`, and hands him `word`.
-//
-// Requires: the calling function runs on the stack of `record`.
-// Returns: what the next `Resume` or `Cancel` brings.
-[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  register uintptr_t a0 asm("a0") = word;
-  register LinkRecord* a1 asm("a1") = record;
-  asm volatile(FRINGE_RISCV64_SWITCH
-               : "+r"(a0), [base] "+r"(a1)
-               : [breg] "i"(kDwOpBregA1), FRINGE_RISCV64_TO_RESUMER
-               : "a2", FRINGE_RISCV64_CLOBBERS);
-  return {a0, a1};
-}
-
-// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
-//
-// Requires: as `Suspend`; nobody resumes the generator again.
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
   register uintptr_t a0 asm("a0") = word;
   register LinkRecord* a1 asm("a1") = nullptr;
   register LinkRecord* a2 asm("a2") = record;
-  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
-  asm volatile(FRINGE_RISCV64_WINDOW("next") FRINGE_RISCV64_CONTINUE
-               :
-               : "r"(a0), "r"(a1), [base] "r"(a2), [breg] "i"(kDwOpBregA2),
-                 FRINGE_RISCV64_TO_RESUMER
-               : "memory");
+  // No clobbers, because nothing follows: they would make the compiler save registers.
+  asm volatile(
+      FRINGE_WINDOW("next") FRINGE_CONTINUE
+      :
+      : "r"(a0),
+        "r"(a1), [base] "r"(a2), [breg] "i"(kDwOpBregA2), [next] "i"(kOffset<Side::kResumer>),
+        FRINGE_OFFSETS
+      : "memory");
   __builtin_unreachable();
 }
+
+#undef FRINGE_CLOBBERS_FLOATS
+#undef FRINGE_CLOBBERS_VECTORS
+#undef FRINGE_CLOBBERS
+#undef FRINGE_WINDOW
+#undef FRINGE_WINDOW_END
+#undef FRINGE_CONTINUE
+#undef FRINGE_SWITCH
+#undef FRINGE_OFFSETS
 
 }  // namespace fringe::arch
 

@@ -24,7 +24,7 @@
 //   * Clang has no base pointer here.
 //   * A function's frame is probed in steps of 4 KiB (-fstack-clash-protection).
 //
-// 2. What the switch does not change
+// 2. Not changed by a switch
 //
 // The signal mask; thread-local storage (`a0`, `a1`) and the other access registers; the
 // floating-point control register (`fpc`); the program mask; the state of transactional execution.
@@ -86,43 +86,21 @@
 #include <cstdint>
 
 #include "cfi.h"
+#include "link_record.h"
 
 namespace fringe::arch {
 
-// The alignment of a stack's base, in bytes.
 inline constexpr size_t kStackAlignment = 8;
-
-// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
-// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
 inline constexpr size_t kGuardBytes = 4096;
-
-// How many bytes below the `sp` of `Init` are the least that a generator can do with: a frame that
-// saves all that a switch clobbers, with and without optimisation, and those of what it calls.
 inline constexpr size_t kMinimumFrameBytes = 1024;
 
-// What one side of a switch leaves behind for the other.
-struct SavedRegisters {
-  void* r11;
-  void* r12;
-  void* r13;
-  void* pc;
-  void* r15;
-};
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 40 &&
+              sizeof(LinkRecord) == 128);
+static_assert(offsetof(SavedRegisters, fp) == 0 && offsetof(SavedRegisters, got) == 8 &&
+              offsetof(SavedRegisters, literals) == 16 && offsetof(SavedRegisters, pc) == 24 &&
+              offsetof(SavedRegisters, sp) == 32);
 
-// The words at the base of a generator's stack through which the two sides hand over control. Half
-// a cache line, so that a switch touches no other.
-struct alignas(128) LinkRecord {
-  SavedRegisters resumer;
-  SavedRegisters generator;
-};
-
-static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 40);
-static_assert(offsetof(SavedRegisters, r11) == 0 && offsetof(SavedRegisters, r12) == 8 &&
-              offsetof(SavedRegisters, r13) == 16 && offsetof(SavedRegisters, pc) == 24 &&
-              offsetof(SavedRegisters, r15) == 32);
-static_assert(sizeof(LinkRecord) == 128);
-
-// What the ABI wants to lie at a function's stack pointer when it calls another.
+// The area that the ABI requires at a function's stack pointer when it calls another.
 struct RegisterSaveArea {
   void* back_chain;
   void* registers[19];
@@ -130,198 +108,147 @@ struct RegisterSaveArea {
 
 static_assert(sizeof(RegisterSaveArea) == 160);
 
-// What one side of a switch finds on its return.
-struct Message {
-  uintptr_t word;      // what the other side handed over
-  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
-};
+// The address of `fringe_s390x_start`. In a variable, because a program at fixed addresses that
+// uses a shared library has another address for the library's functions.
+extern "C" void* const fringe_s390x_start_address;
 
-// What a generator runs first, with the word of the first `Resume` and its record. It must not
-// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
-using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
-
-}  // namespace fringe::arch
-
-// Where the first resume of a generator lands: jumps to the `Entry` in `r12`, with the trampoline's
-// address in `r14`. Never called.
-extern "C" void fringe_s390x_start();
-
-namespace fringe::arch {
-
-// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
-//
-// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
-//   `kMinimumFrameBytes` of room below it.
 inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   void* const area = sp - sizeof(RegisterSaveArea);
   static_cast<RegisterSaveArea*>(area)->back_chain = nullptr;
-  record->generator.r11 = record;
-  record->generator.r12 = reinterpret_cast<void*>(entry);
-  record->generator.pc = reinterpret_cast<void*>(fringe_s390x_start);
-  record->generator.r15 = area;
-  record->resumer.r15 = nullptr;
+  record->generator.fp = record;
+  record->generator.got = reinterpret_cast<void*>(entry);
+  record->generator.pc = fringe_s390x_start_address;
+  record->generator.sp = area;
+  record->resumer.sp = nullptr;
 }
 
-// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
-//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
-inline uintptr_t Closed(const LinkRecord* record) {
-  return reinterpret_cast<uintptr_t>(record->resumer.r15);
-}
-
-// Makes `Closed` return `reason` until the next `Resume`.
-//
-// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
-inline void Close(LinkRecord* record, uintptr_t reason) {
-  record->resumer.r15 = reinterpret_cast<void*>(reason);
-}
-
-// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
-//   stack pointer above it wraps around.
 [[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
   size_t sp;
   asm volatile("lgr %0, %%r15" : "=r"(sp));
   return reinterpret_cast<size_t>(address) - sp;
 }
 
-// What a switch clobbers, a class of registers at a time.
+// The registers that a switch clobbers, one class a line.
 // clang-format off
 #if defined(__VX__)
-#define FRINGE_S390X_FLOATS                                                   \
+#define FRINGE_CLOBBERS_FLOATS                                                \
   "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
   "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",                       \
   "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",                     \
   "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",
 #else
-#define FRINGE_S390X_FLOATS                                                   \
+#define FRINGE_CLOBBERS_FLOATS                                                \
   "f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7",                             \
   "f8", "f9", "f10", "f11", "f12", "f13", "f14", "f15",
 #endif
-// Without r11, r12, r13, r15, which are saved by hand, and r2, r3, r4, which the statements name.
-#define FRINGE_S390X_CLOBBERS                                                 \
+// Except r11, r12, r13, r15, which are saved by hand, and r2, r3, r4, which are operands.
+#define FRINGE_CLOBBERS                                                       \
   "r0", "r1", "r5",                                                           \
   "r6", "r7", "r8", "r9", "r10", "r14",                                       \
-  FRINGE_S390X_FLOATS                                                         \
+  FRINGE_CLOBBERS_FLOATS                                                      \
   "cc", "memory"
 
-// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
-// the DW_OP_breg of `base`. An offset is a signed LEB128 number, in two bytes.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
+// An offset is a signed LEB128 number, in two bytes.
 //   0x0f DW_CFA_def_cfa_expression, length 7: breg, offset of r15, 0x06 DW_OP_deref,
 //        0x23 DW_OP_plus_uconst 160
 //   0x10 DW_CFA_expression, register, length 3: breg, offset
 //        registers: 0x0b r11, 0x0c r12, 0x0d r13, 0x0e r14 (the return address), 0x0f r15
 #if FRINGE_ARCH_CFI
-#define FRINGE_S390X_LEB(half, word)                                          \
-  "((%c[" half "] + %c[" word "]) & 0x7f) | 0x80, (%c[" half "] + %c[" word "]) >> 7"
-#define FRINGE_S390X_WINDOW(half)                                             \
+#define FRINGE_LEB(side, word)                                                \
+  "((%c[" side "] + %c[" word "]) & 0x7f) | 0x80, (%c[" side "] + %c[" word "]) >> 7"
+#define FRINGE_WINDOW(side)                                                   \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 7, %c[breg], " FRINGE_S390X_LEB(half, "r15") ", 0x06, "  \
+  ".cfi_escape 0x0f, 7, %c[breg], " FRINGE_LEB(side, "sp") ", 0x06, "         \
   "0x23, 0xa0, 0x01\n\t"                                                      \
-  ".cfi_escape 0x10, 0x0b, 3, %c[breg], " FRINGE_S390X_LEB(half, "r11") "\n\t"\
-  ".cfi_escape 0x10, 0x0c, 3, %c[breg], " FRINGE_S390X_LEB(half, "r12") "\n\t"\
-  ".cfi_escape 0x10, 0x0d, 3, %c[breg], " FRINGE_S390X_LEB(half, "r13") "\n\t"\
-  ".cfi_escape 0x10, 0x0e, 3, %c[breg], " FRINGE_S390X_LEB(half, "pc") "\n\t" \
-  ".cfi_escape 0x10, 0x0f, 3, %c[breg], " FRINGE_S390X_LEB(half, "r15") "\n\t"
-#define FRINGE_S390X_WINDOW_END                                               \
+  ".cfi_escape 0x10, 0x0b, 3, %c[breg], " FRINGE_LEB(side, "fp") "\n\t"       \
+  ".cfi_escape 0x10, 0x0c, 3, %c[breg], " FRINGE_LEB(side, "got") "\n\t"      \
+  ".cfi_escape 0x10, 0x0d, 3, %c[breg], " FRINGE_LEB(side, "literals") "\n\t" \
+  ".cfi_escape 0x10, 0x0e, 3, %c[breg], " FRINGE_LEB(side, "pc") "\n\t"       \
+  ".cfi_escape 0x10, 0x0f, 3, %c[breg], " FRINGE_LEB(side, "sp") "\n\t"
+#define FRINGE_WINDOW_END                                                     \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_S390X_WINDOW(half)
-#define FRINGE_S390X_WINDOW_END
+#define FRINGE_WINDOW(side)
+#define FRINGE_WINDOW_END
 #endif
 
-// Continues the side whose words are at `next` in the record at `base`.
-#define FRINGE_S390X_CONTINUE                                                 \
-  "lmg %%r11, %%r15, %c[next] + %c[r11](%[base])\n\t"                         \
+// Continues the side `next` of the record at `base`.
+#define FRINGE_CONTINUE                                                       \
+  "lmg %%r11, %%r15, %c[next] + %c[fp](%[base])\n\t"                          \
   "br %%r14\n\t"                                                              \
-  FRINGE_S390X_WINDOW_END
+  FRINGE_WINDOW_END
 
-// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
-// On arrival, at label 0, the registers are those of the other side's statement: r2 is the word, r3
+// Saves the side `left` of the record at `base`, and continues the side `next`.
+// At label 0 the registers are as the other side's statement left them: r2 is the word, r3
 // the record or null, r11, r12, r13 and r15 are as that side saved them, r14 is the address of the
 // label, and all others are unknown.
-#define FRINGE_S390X_SWITCH                                                   \
+#define FRINGE_SWITCH                                                         \
   "larl %%r14, 0f\n\t"                                                        \
-  "stmg %%r11, %%r15, %c[left] + %c[r11](%[base])\n\t"                        \
-  FRINGE_S390X_WINDOW("left")                                                 \
-  FRINGE_S390X_CONTINUE                                                       \
+  "stmg %%r11, %%r15, %c[left] + %c[fp](%[base])\n\t"                         \
+  FRINGE_WINDOW("left")                                                       \
+  FRINGE_CONTINUE                                                             \
   "nopr %%r7  # unwinders look up the address before the resume address\n"    \
   "0:\n\t"
 
-#define FRINGE_S390X_OFFSETS                                                  \
-  [r11] "i"(offsetof(SavedRegisters, r11)),                                   \
-  [r12] "i"(offsetof(SavedRegisters, r12)),                                   \
-  [r13] "i"(offsetof(SavedRegisters, r13)),                                   \
+#define FRINGE_OFFSETS                                                        \
+  [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
+  [got] "i"(offsetof(SavedRegisters, got)),                                   \
+  [literals] "i"(offsetof(SavedRegisters, literals)),                         \
   [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
-  [r15] "i"(offsetof(SavedRegisters, r15))
-#define FRINGE_S390X_TO_GENERATOR                                             \
-  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
-  [next] "i"(offsetof(LinkRecord, generator)),                                \
-  FRINGE_S390X_OFFSETS
-#define FRINGE_S390X_TO_RESUMER                                               \
-  [left] "i"(offsetof(LinkRecord, generator)),                                \
-  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
-  FRINGE_S390X_OFFSETS
+  [sp] "i"(offsetof(SavedRegisters, sp))
 // clang-format on
 
 // The DWARF operations that push a register plus an offset.
 enum : unsigned { kDwOpBregR3 = 0x73, kDwOpBregR4 = 0x74 };
 
-// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
-//
-// Requires: the generator is suspended.
-[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+template <Side kLeft, bool kCancels>
+[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t r2 asm("r2") = word;
-  register LinkRecord* r3 asm("r3") = record;
-  asm volatile(FRINGE_S390X_SWITCH
-               : "+r"(r2), [base] "+a"(r3)
-               : [breg] "i"(kDwOpBregR3), FRINGE_S390X_TO_GENERATOR
-               : "r4", FRINGE_S390X_CLOBBERS);
-  const Message message = {r2, r3};
-  record->resumer.r15 = nullptr;
-  return message;
+  register LinkRecord* r3 asm("r3") = kCancels ? nullptr : record;
+  if constexpr (kCancels) {
+    register LinkRecord* r4 asm("r4") = record;
+    asm volatile(
+        FRINGE_SWITCH
+        : "+r"(r2), "+r"(r3), [base] "+a"(r4)
+        : [breg] "i"(kDwOpBregR4), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : FRINGE_CLOBBERS);
+    return {r2, r3};
+  } else {
+    asm volatile(
+        FRINGE_SWITCH
+        : "+r"(r2), [base] "+a"(r3)
+        : [breg] "i"(kDwOpBregR3), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : "r4", FRINGE_CLOBBERS);
+    return {r2, r3};
+  }
 }
 
-// The same to say the end: the generator's `Suspend` returns a message without a record.
-[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
-  register uintptr_t r2 asm("r2") = 0;
-  register LinkRecord* r3 asm("r3") = nullptr;
-  register LinkRecord* r4 asm("r4") = record;
-  asm volatile(FRINGE_S390X_SWITCH
-               : "+r"(r2), "+r"(r3), [base] "+a"(r4)
-               : [breg] "i"(kDwOpBregR4), FRINGE_S390X_TO_GENERATOR
-               : FRINGE_S390X_CLOBBERS);
-  const Message message = {r2, r3};
-  record->resumer.r15 = nullptr;
-  return message;
-}
-
-// Goes back to whoever resumed the generator of `record`, and hands him `word`.
-//
-// Requires: the calling function runs on the stack of `record`.
-// Returns: what the next `Resume` or `Cancel` brings.
-[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  register uintptr_t r2 asm("r2") = word;
-  register LinkRecord* r3 asm("r3") = record;
-  asm volatile(FRINGE_S390X_SWITCH
-               : "+r"(r2), [base] "+a"(r3)
-               : [breg] "i"(kDwOpBregR3), FRINGE_S390X_TO_RESUMER
-               : "r4", FRINGE_S390X_CLOBBERS);
-  return {r2, r3};
-}
-
-// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
-//
-// Requires: as `Suspend`; nobody resumes the generator again.
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
   register uintptr_t r2 asm("r2") = word;
   register LinkRecord* r3 asm("r3") = nullptr;
   register LinkRecord* r4 asm("r4") = record;
-  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
-  asm volatile(FRINGE_S390X_WINDOW("next") FRINGE_S390X_CONTINUE
-               :
-               : "r"(r2), "r"(r3), [base] "a"(r4), [breg] "i"(kDwOpBregR4), FRINGE_S390X_TO_RESUMER
-               : "memory");
+  // No clobbers, because nothing follows: they would make the compiler save registers.
+  asm volatile(
+      FRINGE_WINDOW("next") FRINGE_CONTINUE
+      :
+      : "r"(r2),
+        "r"(r3), [base] "a"(r4), [breg] "i"(kDwOpBregR4), [next] "i"(kOffset<Side::kResumer>),
+        FRINGE_OFFSETS
+      : "memory");
   __builtin_unreachable();
 }
+
+#undef FRINGE_CLOBBERS_FLOATS
+#undef FRINGE_CLOBBERS
+#undef FRINGE_LEB
+#undef FRINGE_WINDOW
+#undef FRINGE_WINDOW_END
+#undef FRINGE_CONTINUE
+#undef FRINGE_SWITCH
+#undef FRINGE_OFFSETS
 
 }  // namespace fringe::arch
 

@@ -27,8 +27,8 @@ namespace fringe::arch {
 [[gnu::always_inline]] inline void* LoadThreadSlot() {
   void* slot;
   asm volatile(
-      "movq fringe_thread_slot@gottpoff(%%rip), %0\n\t"
-      "movq %%fs:(%0), %0"
+      "{movq fringe_thread_slot@gottpoff(%%rip), %0|mov %0, fringe_thread_slot@gottpoff[rip]}\n\t"
+      "{movq %%fs:(%0), %0|mov %0, fs:[%0]}"
       : "=r"(slot));
   return slot;
 }
@@ -122,21 +122,18 @@ namespace fringe::arch {
 [[gnu::always_inline]] inline void* LoadThreadSlot() {
   void* slot;
   asm volatile(
-      FRINGE_X86_LOAD_PC("%0")
-      "addl $_GLOBAL_OFFSET_TABLE_ + (. - 1b), %0\n\t"
-      "movl fringe_thread_slot@gotntpoff(%0), %0\n\t"
-      "movl %%gs:(%0), %0"
+      "{movl fringe_thread_slot@gotntpoff(%1), %0|mov %0, fringe_thread_slot@gotntpoff[%1]}\n\t"
+      "{movl %%gs:(%0), %0|mov %0, gs:[%0]}"
       : "=r"(slot)
-      :
-      : "cc");
+      : "r"(GlobalOffsetTable()));
   return slot;
 }
 #elif defined(__ELF__) && defined(__i386__)
 [[gnu::always_inline]] inline void* LoadThreadSlot() {
   void* slot;
   asm volatile(
-      "movl fringe_thread_slot@indntpoff, %0\n\t"
-      "movl %%gs:(%0), %0"
+      "{movl fringe_thread_slot@indntpoff, %0|mov %0, dword ptr fringe_thread_slot@indntpoff}\n\t"
+      "{movl %%gs:(%0), %0|mov %0, gs:[%0]}"
       : "=r"(slot));
   return slot;
 }

@@ -21,7 +21,7 @@
 // From "Intel 64 and IA-32 Architectures Software Developer's Manual", on `CALL`:
 //   * A `call` to the next instruction leaves the hardware's shadow stack as it is.
 //
-// 2. What the switch does not change
+// 2. Not changed by a switch
 //
 // The signal mask; thread-local storage; the floating-point control words (`MXCSR`, the x87 control
 // word) and the direction flag, which the ABI wants clear; segment registers; the hardware shadow
@@ -86,148 +86,101 @@
 #include <cstdint>
 
 #include "cfi.h"
+#include "link_record.h"
 
 namespace fringe::arch {
 
-// The alignment of a stack's base, in bytes.
 inline constexpr size_t kStackAlignment = 16;
-
-// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
-// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
 inline constexpr size_t kGuardBytes = 4096;
-
-// How many bytes below the `sp` of `Init` are the least that a generator can do with.
 inline constexpr size_t kMinimumFrameBytes = 256;
 
-// What one side of a switch leaves behind for the other.
-struct SavedRegisters {
-  void* ebp;
-  void* eip;
-  void* esp;
-  void* esi;
-};
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 16 &&
+              sizeof(LinkRecord) == 32);
+static_assert(offsetof(SavedRegisters, fp) == 0 && offsetof(SavedRegisters, pc) == 4 &&
+              offsetof(SavedRegisters, sp) == 8 && offsetof(SavedRegisters, bp) == 12);
 
-// The words at the base of a generator's stack through which the two sides hand over control. One
-// cache line, so that a switch touches no other.
-struct alignas(32) LinkRecord {
-  SavedRegisters resumer;
-  SavedRegisters generator;
-};
+// The addresses of `fringe_x86_start` and `fringe_x86_trampoline`. In variables, because a program
+// at fixed addresses that uses a shared library has other addresses for the library's functions.
+extern "C" void* const fringe_x86_start_address;
+extern "C" void* const fringe_x86_return_address;
 
-static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 16);
-static_assert(offsetof(SavedRegisters, ebp) == 0 && offsetof(SavedRegisters, eip) == 4 &&
-              offsetof(SavedRegisters, esp) == 8 && offsetof(SavedRegisters, esi) == 12);
-static_assert(sizeof(LinkRecord) == 32);
-
-// What one side of a switch finds on its return.
-struct Message {
-  uintptr_t word;      // what the other side handed over
-  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
-};
-
-// What a generator runs first, with the word of the first `Resume` and its record. It must not
-// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
-using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
-
-}  // namespace fringe::arch
-
-// The return address of every `Entry`. Never called: it gives unwinders a place to stand.
-extern "C" void fringe_x86_trampoline();
-
-// Where the first resume of a generator lands: calls the `Entry` in `esi`, so to speak. Never
-// called.
-extern "C" void fringe_x86_start();
-
-namespace fringe::arch {
-
-// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
-//
-// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
-//   five words of room below it.
 inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   void** return_address = reinterpret_cast<void**>(sp) - 5;  // its arguments lie above
-  *return_address = reinterpret_cast<void*>(fringe_x86_trampoline);
-  record->generator.ebp = record;
-  record->generator.eip = reinterpret_cast<void*>(fringe_x86_start);
-  record->generator.esp = return_address;
-  record->generator.esi = reinterpret_cast<void*>(entry);
-  record->resumer.esp = nullptr;
+  *return_address = fringe_x86_return_address;
+  record->generator.fp = record;
+  record->generator.pc = fringe_x86_start_address;
+  record->generator.sp = return_address;
+  record->generator.bp = reinterpret_cast<void*>(entry);
+  record->resumer.sp = nullptr;
 }
 
-// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
-//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
-inline uintptr_t Closed(const LinkRecord* record) {
-  return reinterpret_cast<uintptr_t>(record->resumer.esp);
-}
-
-// Makes `Closed` return `reason` until the next `Resume`.
-//
-// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
-inline void Close(LinkRecord* record, uintptr_t reason) {
-  record->resumer.esp = reinterpret_cast<void*>(reason);
-}
-
-// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
-//   stack pointer above it wraps around.
 [[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
   auto distance = reinterpret_cast<size_t>(address);
-  asm volatile("subl %%esp, %0" : "+r"(distance) : : "cc");
+  asm volatile("{subl %%esp, %0|sub %0, esp}" : "+r"(distance) : : "cc");
   return distance;
 }
 
-// What a switch clobbers, a class of registers at a time.
+// The registers that a switch clobbers, one class a line.
 // clang-format off
 #if defined(__SSE__)
-#define FRINGE_X86_SSE                                                        \
+#define FRINGE_CLOBBERS_SSE                                                   \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
 #else
-#define FRINGE_X86_SSE
+#define FRINGE_CLOBBERS_SSE
 #endif
 #if defined(__AVX512F__)
-#define FRINGE_X86_AVX512                                                     \
+#define FRINGE_CLOBBERS_AVX512                                                \
   "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
 #else
-#define FRINGE_X86_AVX512
+#define FRINGE_CLOBBERS_AVX512
 #endif
 // There is no macro for the unit, but one of GCC's for its absence.
 #if !defined(_SOFT_FLOAT)
-#define FRINGE_X86_X87                                                        \
+#define FRINGE_CLOBBERS_X87                                                   \
   "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
 #else
-#define FRINGE_X86_X87
+#define FRINGE_CLOBBERS_X87
 #endif
 #if defined(__MMX__)
-#define FRINGE_X86_MMX                                                        \
+#define FRINGE_CLOBBERS_MMX                                                   \
   "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
 #else
-#define FRINGE_X86_MMX
+#define FRINGE_CLOBBERS_MMX
 #endif
-// Without ebp, esi, esp, which are saved by hand, and eax, ecx, edx, which the statements name.
-#define FRINGE_X86_CLOBBERS                                                   \
+// Except ebp, esi, esp, which are saved by hand, and eax, ecx, edx, which are operands.
+#define FRINGE_CLOBBERS                                                       \
   "ebx", "edi",                                                               \
-  FRINGE_X86_SSE                                                              \
-  FRINGE_X86_AVX512                                                           \
-  FRINGE_X86_X87                                                              \
-  FRINGE_X86_MMX                                                              \
+  FRINGE_CLOBBERS_SSE                                                         \
+  FRINGE_CLOBBERS_AVX512                                                      \
+  FRINGE_CLOBBERS_X87                                                         \
+  FRINGE_CLOBBERS_MMX                                                         \
   "cc", "memory"
 
-// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
-// the DW_OP_breg of `base`.
+// The text is in AT&T's syntax, also under -masm=intel.
+#define FRINGE_BEGIN                                                          \
+  "{|.att_syntax prefix\n\t}"
+#define FRINGE_END                                                            \
+  "{|.intel_syntax noprefix\n\t}"
+#define FRINGE_BASE                                                           \
+  "({%[base]|%%%[base]})"
+
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of esp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x08 return address, 0x05 ebp, 0x06 esi
+//        ebp has length 4, with 0x23 DW_OP_plus_uconst 0: README.md, "libunwind"
 // And those where a `call` has pushed the address of the next instruction: as where a function
 // begins. (What a directive, not an escape, says of the CFA, Clang 14 believes beyond the
 // `.cfi_restore_state`.)
 //   0x0c DW_CFA_def_cfa: 0x04 esp, plus 4
 #if FRINGE_ARCH_CFI
-#define FRINGE_X86_WINDOW(half)                                               \
+#define FRINGE_WINDOW(side)                                                   \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[esp], 0x06\n\t"           \
-  ".cfi_escape 0x10, 0x08, 2, %c[breg], %c[" half "] + %c[eip]\n\t"           \
-  ".cfi_escape 0x10, 0x05, 2, %c[breg], %c[" half "] + %c[ebp]\n\t"           \
-  ".cfi_escape 0x10, 0x06, 2, %c[breg], %c[" half "] + %c[esi]\n\t"
-#define FRINGE_X86_CALLED                                                     \
+  ".cfi_escape 0x0f, 3, %c[breg], %c[" side "] + %c[sp], 0x06\n\t"            \
+  ".cfi_escape 0x10, 0x08, 2, %c[breg], %c[" side "] + %c[pc]\n\t"            \
+  ".cfi_escape 0x10, 0x05, 4, %c[breg], %c[" side "] + %c[fp], 0x23, 0x00\n\t"\
+  ".cfi_escape 0x10, 0x06, 2, %c[breg], %c[" side "] + %c[bp]\n\t"
+#define FRINGE_CALLED                                                         \
   ".cfi_remember_state\n\t"                                                   \
   ".cfi_escape 0x0c, 0x04, 4\n\t"                                             \
   ".cfi_offset 8, -4\n\t"                                                     \
@@ -235,131 +188,136 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
   ".cfi_same_value 5\n\t"                                                     \
   ".cfi_same_value 6\n\t"                                                     \
   ".cfi_same_value 7\n\t"
-#define FRINGE_X86_WINDOW_END                                                 \
+#define FRINGE_WINDOW_END                                                     \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_X86_WINDOW(half)
-#define FRINGE_X86_CALLED
-#define FRINGE_X86_WINDOW_END
+#define FRINGE_WINDOW(side)
+#define FRINGE_CALLED
+#define FRINGE_WINDOW_END
 #endif
 
 // Where indirect branches must land on an `endbr32` (-fcf-protection=branch).
 #if defined(__CET__) && (__CET__ & 1)
-#define FRINGE_X86_LANDING_PAD                                                \
+#define FRINGE_LANDING_PAD                                                    \
   "endbr32\n\t"
 #else
-#define FRINGE_X86_LANDING_PAD
+#define FRINGE_LANDING_PAD
 #endif
 
 // Loads the address of label 1, which it defines, into a register.
-#define FRINGE_X86_LOAD_PC(reg)                                               \
+#define FRINGE_LOAD_PC(reg)                                                   \
   "call 1f\n\t"                                                               \
-  FRINGE_X86_CALLED                                                           \
+  FRINGE_CALLED                                                               \
   "1: popl " reg "\n\t"                                                       \
-  FRINGE_X86_WINDOW_END
+  FRINGE_WINDOW_END
 
 // Loads the address of label 0 into `edi`.
 #if defined(__PIC__)
-#define FRINGE_X86_LOAD_RESUME_ADDRESS                                        \
-  FRINGE_X86_LOAD_PC("%%edi")                                                 \
+#define FRINGE_LOAD_RESUME_ADDRESS                                            \
+  FRINGE_LOAD_PC("%%edi")                                                     \
   "addl $0f - 1b, %%edi\n\t"
 #else
-#define FRINGE_X86_LOAD_RESUME_ADDRESS                                        \
+#define FRINGE_LOAD_RESUME_ADDRESS                                            \
   "movl $0f, %%edi\n\t"
 #endif
 
-// Continues the side whose words are at `next` in the record at `base`.
-#define FRINGE_X86_CONTINUE                                                   \
-  "movl %c[next] + %c[esi](%[base]), %%esi\n\t"                               \
-  "movl %c[next] + %c[ebp](%[base]), %%ebp\n\t"                               \
-  "movl %c[next] + %c[esp](%[base]), %%esp\n\t"                               \
-  "jmp *%c[next] + %c[eip](%[base])\n\t"                                      \
-  FRINGE_X86_WINDOW_END
+// Continues the side `next` of the record at `base`.
+#define FRINGE_CONTINUE                                                       \
+  "movl %c[next] + %c[bp]" FRINGE_BASE ", %%esi\n\t"                          \
+  "movl %c[next] + %c[fp]" FRINGE_BASE ", %%ebp\n\t"                          \
+  "movl %c[next] + %c[sp]" FRINGE_BASE ", %%esp\n\t"                          \
+  "jmp *%c[next] + %c[pc]" FRINGE_BASE "\n\t"                                 \
+  FRINGE_WINDOW_END
 
-// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
-// On arrival, at label 0, the registers are those of the other side's statement: eax is the word, edx
-// the record or null, esp, ebp and esi are as that side saved them, and all others are unknown.
-#define FRINGE_X86_SWITCH                                                     \
-  FRINGE_X86_LOAD_RESUME_ADDRESS                                              \
-  "movl %%ebp, %c[left] + %c[ebp](%[base])\n\t"                               \
-  "movl %%edi, %c[left] + %c[eip](%[base])\n\t"                               \
-  "movl %%esp, %c[left] + %c[esp](%[base])\n\t"                               \
-  "movl %%esi, %c[left] + %c[esi](%[base])\n\t"                               \
-  FRINGE_X86_WINDOW("left")                                                   \
-  FRINGE_X86_CONTINUE                                                         \
+// Saves the side `left` of the record at `base`, and continues the side `next`.
+// At label 0 the registers are as the other side's statement left them: eax is the word, edx
+// the record or null, esp, ebp and esi are as saved here, and all others are unknown.
+#define FRINGE_SWITCH                                                         \
+  FRINGE_BEGIN                                                                \
+  FRINGE_LOAD_RESUME_ADDRESS                                                  \
+  "movl %%ebp, %c[left] + %c[fp]" FRINGE_BASE "\n\t"                          \
+  "movl %%edi, %c[left] + %c[pc]" FRINGE_BASE "\n\t"                          \
+  "movl %%esp, %c[left] + %c[sp]" FRINGE_BASE "\n\t"                          \
+  "movl %%esi, %c[left] + %c[bp]" FRINGE_BASE "\n\t"                          \
+  FRINGE_WINDOW("left")                                                       \
+  FRINGE_CONTINUE                                                             \
   "nop  # unwinders look up the address before the resume address\n"          \
   "0:\n\t"                                                                    \
-  FRINGE_X86_LANDING_PAD
+  FRINGE_LANDING_PAD                                                          \
+  FRINGE_END
 
-#define FRINGE_X86_OFFSETS                                                    \
-  [ebp] "i"(offsetof(SavedRegisters, ebp)),                                   \
-  [eip] "i"(offsetof(SavedRegisters, eip)),                                   \
-  [esp] "i"(offsetof(SavedRegisters, esp)),                                   \
-  [esi] "i"(offsetof(SavedRegisters, esi))
-#define FRINGE_X86_TO_GENERATOR                                               \
-  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
-  [next] "i"(offsetof(LinkRecord, generator)),                                \
-  FRINGE_X86_OFFSETS
-#define FRINGE_X86_TO_RESUMER                                                 \
-  [left] "i"(offsetof(LinkRecord, generator)),                                \
-  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
-  FRINGE_X86_OFFSETS
+#define FRINGE_OFFSETS                                                        \
+  [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
+  [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
+  [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
+  [bp] "i"(offsetof(SavedRegisters, bp))
 // clang-format on
 
 // The DWARF operations that push a register plus an offset.
 enum : unsigned { kDwOpBregEcx = 0x71, kDwOpBregEdx = 0x72 };
 
-// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
-//
-// Requires: the generator is suspended.
-[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
-  LinkRecord* arrived = record;
-  asm volatile(FRINGE_X86_SWITCH
-               : "+a"(word), [base] "+d"(arrived)
-               : [breg] "i"(kDwOpBregEdx), FRINGE_X86_TO_GENERATOR
-               : "ecx", FRINGE_X86_CLOBBERS);
-  record->resumer.esp = nullptr;
+template <Side kLeft, bool kCancels>
+[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
+  LinkRecord* arrived = kCancels ? nullptr : record;
+  if constexpr (kCancels) {
+    asm volatile(
+        FRINGE_SWITCH
+        : "+a"(word), "+d"(arrived), [base] "+c"(record)
+        : [breg] "i"(kDwOpBregEcx), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : FRINGE_CLOBBERS);
+  } else {
+    asm volatile(
+        FRINGE_SWITCH
+        : "+a"(word), [base] "+d"(arrived)
+        : [breg] "i"(kDwOpBregEdx), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : "ecx", FRINGE_CLOBBERS);
+  }
   return {word, arrived};
 }
 
-// The same to say the end: the generator's `Suspend` returns a message without a record.
-[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
-  uintptr_t word = 0;
-  LinkRecord* arrived = nullptr;
-  LinkRecord* base = record;
-  asm volatile(FRINGE_X86_SWITCH
-               : "+a"(word), "+d"(arrived), [base] "+c"(base)
-               : [breg] "i"(kDwOpBregEcx), FRINGE_X86_TO_GENERATOR
-               : FRINGE_X86_CLOBBERS);
-  record->resumer.esp = nullptr;
-  return {word, arrived};
-}
-
-// Goes back to whoever resumed the generator of `record`, and hands him `word`.
-//
-// Requires: the calling function runs on the stack of `record`.
-// Returns: what the next `Resume` or `Cancel` brings.
-[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  asm volatile(FRINGE_X86_SWITCH
-               : "+a"(word), [base] "+d"(record)
-               : [breg] "i"(kDwOpBregEdx), FRINGE_X86_TO_RESUMER
-               : "ecx", FRINGE_X86_CLOBBERS);
-  return {word, record};
-}
-
-// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
-//
-// Requires: as `Suspend`; nobody resumes the generator again.
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
   LinkRecord* const arrived = nullptr;
-  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
-  asm volatile(FRINGE_X86_WINDOW("next") FRINGE_X86_CONTINUE
+  // No clobbers, because nothing follows: they would make the compiler save registers.
+  asm volatile(FRINGE_BEGIN FRINGE_WINDOW("next") FRINGE_CONTINUE FRINGE_END
                :
                : "a"(word), "d"(arrived), [base] "c"(record), [breg] "i"(kDwOpBregEcx),
-                 FRINGE_X86_TO_RESUMER
+                 [next] "i"(kOffset<Side::kResumer>), FRINGE_OFFSETS
                : "memory");
   __builtin_unreachable();
 }
+
+#if defined(__PIC__)
+// Returns: the address of the module's global offset table.
+[[gnu::always_inline]] inline uintptr_t GlobalOffsetTable() {
+  uintptr_t address;
+  asm volatile(FRINGE_BEGIN FRINGE_LOAD_PC(
+                   "{%0|%%%0}") "addl $_GLOBAL_OFFSET_TABLE_ + (. - 1b), {%0|%%%0}\n\t" FRINGE_END
+               : "=r"(address)
+               :
+               : "cc");
+  return address;
+}
+#endif
+
+#undef FRINGE_CLOBBERS_SSE
+#undef FRINGE_CLOBBERS_AVX512
+#undef FRINGE_CLOBBERS_X87
+#undef FRINGE_CLOBBERS_MMX
+#undef FRINGE_CLOBBERS
+#undef FRINGE_BEGIN
+#undef FRINGE_END
+#undef FRINGE_BASE
+#undef FRINGE_WINDOW
+#undef FRINGE_CALLED
+#undef FRINGE_WINDOW_END
+#undef FRINGE_LANDING_PAD
+#undef FRINGE_LOAD_PC
+#undef FRINGE_LOAD_RESUME_ADDRESS
+#undef FRINGE_CONTINUE
+#undef FRINGE_SWITCH
+#undef FRINGE_OFFSETS
 
 }  // namespace fringe::arch
 

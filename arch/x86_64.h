@@ -5,21 +5,21 @@
 // From "System V Application Binary Interface, AMD64 Architecture Processor Supplement":
 //   * The stack grows down and `rsp` is a multiple of 16 just before a `call`; a function therefore
 //     begins with `rsp + 8` a multiple of 16.
-//   * The 128 bytes below `rsp` (the red zone) belong to the running function. The switch writes
-//     nothing there: it stores into the link record alone.
-//   * `rbp` is the frame pointer where frames have one: `0(rbp)` holds the caller's `rbp` and
+//   * The 128 bytes below `rsp` (the red zone) belong to the running function. The switch does not
+//     store there: it stores to the link record alone.
+//   * `rbp` is the frame pointer in functions that have one: `0(rbp)` holds the caller's `rbp` and
 //     `8(rbp)` the return address. The first two words of the link record have the same form.
 //   * The first three arguments of a function are in `rdi`, `rsi` and `rdx`.
 // From the compilers:
-//   * GCC rejects `rbp` in a clobber list where frames have a frame pointer, and Clang takes it and
-//     crashes. Clang keeps the address of over-aligned locals in `rbx` where a function also calls
-//     `alloca`, and then ignores `rbx` in a clobber list. Both are saved by hand.
+//   * GCC rejects a clobber of `rbp` in functions that have a frame pointer, and Clang accepts it
+//     and crashes. Clang keeps the address of over-aligned locals in `rbx` in functions that also
+//     call `alloca`, and then ignores a clobber of `rbx`. Both are saved by hand.
 //
-// 2. What the switch does not change
+// 2. Not changed by a switch
 //
 // The signal mask; thread-local storage; the floating-point control words (`MXCSR`, the x87 control
-// word) and the direction flag, which the ABI wants clear; segment registers; the hardware shadow
-// stack.
+// word); the direction flag, which the ABI requires to be clear; segment registers; the hardware
+// shadow stack.
 //
 // 3. Stack layout, highest address first
 //
@@ -39,27 +39,25 @@
 //                               ... frames ...                ... frames ...
 //                               its rsp                       rsp
 //
-// The word at `sp - 8` is the return address of `entry`, and `rbp` is `record` when it begins. So a
-// walker of frame pointers that leaves `entry` finds the record as the next frame record, and from
-// there the frame that resumed the generator. Nobody calls the trampoline: were it to call `entry`,
-// the processor would predict a return that never comes. The word at `record + 16` is also what
-// `Closed` tells; `Close` sets it.
+// The word at `sp - 8` is the return address of `entry`, and `rbp` is `record` when `entry` begins.
+// A walker of frame pointers therefore finds the record above the frame of `entry`, and above the
+// record the frame of the resumer. The trampoline is never called: if it called `entry`, the CPU
+// would predict a return that does not happen. `Closed` reads the word at `record + 16`.
 //
 // 4. Unwinding
 //
-// What the compiler says of a frame holds at every instruction of the switch up to the one that
-// changes `rsp`. From the last save to the jump the asm has rules of its own: the side that is left
-// is described by the link record, whose address is in `rsi` (in `rdx`, where the switch says the
-// end). `Finish` leaves nothing behind: from its first instruction on, its frame is as if the
-// resumer had called it. `entry` returns, as far as an unwinder can tell, into
-// `fringe_x86_64_trampoline`, whose rules say the same with the record's address in `rbp`. In all,
-// the CFA is the stack pointer that the compiler believes in at the resume address. An unwinder
-// looks up the address before a return address: a `nop` stands in front of each resume address and
-// of the trampoline, so that this address belongs to the same function.
+// The compiler's CFI holds at every instruction of the switch before the one that changes `rsp`.
+// From the last store to the jump, the switch has rules of its own (the window): the side being
+// left is described by the link record, whose address is in `rsi`, or in `rdx` in `Cancel`. In
+// `Finish` they describe the resumer, from the first instruction on, as if it had called the
+// frame. To an unwinder, `entry` returns into `fringe_x86_64_trampoline`, whose rules are the same
+// with the record's address in `rbp`. In every case the CFA is the stack pointer the compiler
+// assumes at the resume address. Unwinders look up the address before a return address: a `nop`
+// precedes each resume address and the trampoline, so that this address is in the same function.
 //
 // 5. Registers
 //
-//   in and out      rdi (the word), rsi (the record, or null), rdx (the record, where rsi is null)
+//   in and out      rdi (the word), rsi (the record, or null), rdx (the record, if rsi is null)
 //   saved by hand   rsp rbp rbx, and rip
 //   clobbered       rax rcx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 under APX,
 //                   xmm0-15 (with ymm and zmm), xmm16-31 and k0-7 under AVX-512, tmm0-7 under AMX,
@@ -73,264 +71,212 @@
 #include <cstdint>
 
 #include "cfi.h"
+#include "link_record.h"
 
 namespace fringe::arch {
 
-// The alignment of a stack's base, in bytes.
 inline constexpr size_t kStackAlignment = 16;
-
-// How large a guard must be, in bytes: no code of the ABI moves the stack pointer further without
-// touching what it moved over. GCC's and Clang's -fstack-clash-protection probe in such steps.
 inline constexpr size_t kGuardBytes = 4096;
-
-// How many bytes below the `sp` of `Init` are the least that a generator can do with.
 inline constexpr size_t kMinimumFrameBytes = 256;
 
-// What one side of a switch leaves behind for the other.
-struct SavedRegisters {
-  void* rbp;
-  void* rip;
-  void* rsp;
-  void* rbx;
-};
+static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 32 &&
+              sizeof(LinkRecord) == 64);
+static_assert(offsetof(SavedRegisters, fp) == 0 && offsetof(SavedRegisters, pc) == 8 &&
+              offsetof(SavedRegisters, sp) == 16 && offsetof(SavedRegisters, bp) == 24);
 
-// The words at the base of a generator's stack through which the two sides hand over control. One
-// cache line, so that a switch touches no other.
-struct alignas(64) LinkRecord {
-  SavedRegisters resumer;
-  SavedRegisters generator;
-};
+// The address of `fringe_x86_64_trampoline`. In a variable, because a program at fixed addresses
+// that uses a shared library has another address for the library's functions.
+extern "C" void* const fringe_x86_64_return_address;
 
-static_assert(offsetof(LinkRecord, resumer) == 0 && offsetof(LinkRecord, generator) == 32);
-static_assert(offsetof(SavedRegisters, rbp) == 0 && offsetof(SavedRegisters, rip) == 8 &&
-              offsetof(SavedRegisters, rsp) == 16 && offsetof(SavedRegisters, rbx) == 24);
-static_assert(sizeof(LinkRecord) == 64);
-
-// What one side of a switch finds on its return.
-struct Message {
-  uintptr_t word;      // what the other side handed over
-  LinkRecord* record;  // null where the other side called `Cancel` or `Finish`
-};
-
-// What a generator runs first, with the word of the first `Resume` and its record. It must not
-// return. Where the first is a `Cancel`, `record` is null and `cancelled_record` is not.
-using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
-
-}  // namespace fringe::arch
-
-// The return address of every `Entry`. Never called: it gives unwinders a place to stand.
-extern "C" void fringe_x86_64_trampoline();
-
-namespace fringe::arch {
-
-// Prepares `record` so that the first `Resume` calls `entry` with the stack below `sp`.
-//
-// Requires: `sp` is a multiple of `kStackAlignment`, lies below `record` on the same stack, and has
-//   a word of room below it.
 inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
-  void** return_address = reinterpret_cast<void**>(sp) - 1;
-  *return_address = reinterpret_cast<void*>(fringe_x86_64_trampoline);
-  record->generator.rbp = record;
-  record->generator.rip = reinterpret_cast<void*>(entry);
-  record->generator.rsp = return_address;
-  record->resumer.rsp = nullptr;
+  void** const return_address = reinterpret_cast<void**>(sp) - 1;
+  *return_address = fringe_x86_64_return_address;
+  record->generator.fp = record;
+  record->generator.pc = reinterpret_cast<void*>(entry);
+  record->generator.sp = return_address;
+  record->resumer.sp = nullptr;
 }
 
-// Returns: zero where the generator of `record` may be resumed: it is suspended, and was not closed
-//   since. While it runs, an address on its resumer's stack; otherwise what it was closed with.
-inline uintptr_t Closed(const LinkRecord* record) {
-  return reinterpret_cast<uintptr_t>(record->resumer.rsp);
-}
-
-// Makes `Closed` return `reason` until the next `Resume`.
-//
-// Requires: the generator does not run; `reason` is neither 0 nor an address of any stack.
-inline void Close(LinkRecord* record, uintptr_t reason) {
-  record->resumer.rsp = reinterpret_cast<void*>(reason);
-}
-
-// Returns: how far below `address` the stack pointer of the calling function lies, in bytes; a
-//   stack pointer above it wraps around.
 [[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
   auto distance = reinterpret_cast<size_t>(address);
-  asm volatile("subq %%rsp, %0" : "+r"(distance) : : "cc");
+  asm volatile("{subq %%rsp, %0|sub %0, rsp}" : "+r"(distance) : : "cc");
   return distance;
 }
 
-// What a switch clobbers, a class of registers at a time.
+// The registers that a switch clobbers, one class a line.
 // clang-format off
 #if defined(__APX_F__) || defined(__APX_EGPR__)
-#define FRINGE_X86_64_APX                                                     \
+#define FRINGE_CLOBBERS_APX                                                   \
   "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23",                     \
   "r24", "r25", "r26", "r27", "r28", "r29", "r30", "r31",
 #else
-#define FRINGE_X86_64_APX
+#define FRINGE_CLOBBERS_APX
 #endif
 #if defined(__SSE__)
-#define FRINGE_X86_64_SSE                                                     \
+#define FRINGE_CLOBBERS_SSE                                                   \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",             \
   "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
 #else
-#define FRINGE_X86_64_SSE
+#define FRINGE_CLOBBERS_SSE
 #endif
 #if defined(__AVX512F__)
-#define FRINGE_X86_64_AVX512                                                  \
+#define FRINGE_CLOBBERS_AVX512                                                \
   "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23",     \
   "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31",     \
   "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
 #else
-#define FRINGE_X86_64_AVX512
+#define FRINGE_CLOBBERS_AVX512
 #endif
 // GCC has no names for the tiles: it never keeps a value in one across a statement.
 #if defined(__AMX_TILE__) && defined(__clang__)
-#define FRINGE_X86_64_AMX                                                     \
+#define FRINGE_CLOBBERS_AMX                                                   \
   "tmm0", "tmm1", "tmm2", "tmm3", "tmm4", "tmm5", "tmm6", "tmm7",
 #else
-#define FRINGE_X86_64_AMX
+#define FRINGE_CLOBBERS_AMX
 #endif
-#if defined(__80387__) || defined(__SSE__)
-#define FRINGE_X86_64_X87                                                     \
+// There is no macro for the unit, but GCC has one for its absence (-mno-80387).
+#if !defined(_SOFT_FLOAT)
+#define FRINGE_CLOBBERS_X87                                                   \
   "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
 #else
-#define FRINGE_X86_64_X87
+#define FRINGE_CLOBBERS_X87
 #endif
 #if defined(__MMX__)
-#define FRINGE_X86_64_MMX                                                     \
+#define FRINGE_CLOBBERS_MMX                                                   \
   "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
 #else
-#define FRINGE_X86_64_MMX
+#define FRINGE_CLOBBERS_MMX
 #endif
-// Without rbx, rbp, rsp, which are saved by hand, and rdx, rsi, rdi, which the statements name.
-#define FRINGE_X86_64_CLOBBERS                                                \
+// Except rbx, rbp, rsp, which are saved by hand, and rdx, rsi, rdi, which are operands.
+#define FRINGE_CLOBBERS                                                       \
   "rax", "rcx",                                                               \
   "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",                       \
-  FRINGE_X86_64_APX                                                           \
-  FRINGE_X86_64_SSE                                                           \
-  FRINGE_X86_64_AVX512                                                        \
-  FRINGE_X86_64_AMX                                                           \
-  FRINGE_X86_64_X87                                                           \
-  FRINGE_X86_64_MMX                                                           \
+  FRINGE_CLOBBERS_APX                                                         \
+  FRINGE_CLOBBERS_SSE                                                         \
+  FRINGE_CLOBBERS_AVX512                                                      \
+  FRINGE_CLOBBERS_AMX                                                         \
+  FRINGE_CLOBBERS_X87                                                         \
+  FRINGE_CLOBBERS_MMX                                                         \
   "cc", "memory"
 
-// The rules for unwinding where the words at `half` in the record are those to go on from; `breg` is
-// the DW_OP_breg of `base`.
-//   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of rsp, 0x06 DW_OP_deref
+// The text is in AT&T's syntax, also under -masm=intel.
+#define FRINGE_BEGIN                                                          \
+  "{|.att_syntax prefix\n\t}"
+#define FRINGE_END                                                            \
+  "{|.intel_syntax noprefix\n\t}"
+#define FRINGE_BASE                                                           \
+  "({%[base]|%%%[base]})"
+
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
+//   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x10 return address, 0x06 rbp, 0x03 rbx
+//        rbp has length 4, with 0x23 DW_OP_plus_uconst 0: README.md, "libunwind"
 #if FRINGE_ARCH_CFI
-#define FRINGE_X86_64_WINDOW(half)                                            \
+#define FRINGE_WINDOW(side)                                                   \
   ".cfi_remember_state\n\t"                                                   \
-  ".cfi_escape 0x0f, 3, %c[breg], %c[" half "] + %c[rsp], 0x06\n\t"           \
-  ".cfi_escape 0x10, 0x10, 2, %c[breg], %c[" half "] + %c[rip]\n\t"           \
-  ".cfi_escape 0x10, 0x06, 2, %c[breg], %c[" half "] + %c[rbp]\n\t"           \
-  ".cfi_escape 0x10, 0x03, 2, %c[breg], %c[" half "] + %c[rbx]\n\t"
-#define FRINGE_X86_64_WINDOW_END                                              \
+  ".cfi_escape 0x0f, 3, %c[breg], %c[" side "] + %c[sp], 0x06\n\t"            \
+  ".cfi_escape 0x10, 0x10, 2, %c[breg], %c[" side "] + %c[pc]\n\t"            \
+  ".cfi_escape 0x10, 0x06, 4, %c[breg], %c[" side "] + %c[fp], 0x23, 0x00\n\t"\
+  ".cfi_escape 0x10, 0x03, 2, %c[breg], %c[" side "] + %c[bp]\n\t"
+#define FRINGE_WINDOW_END                                                     \
   ".cfi_restore_state\n\t"
 #else
-#define FRINGE_X86_64_WINDOW(half)
-#define FRINGE_X86_64_WINDOW_END
+#define FRINGE_WINDOW(side)
+#define FRINGE_WINDOW_END
 #endif
 
-// Where indirect branches must land on an `endbr64` (-fcf-protection=branch).
+// With -fcf-protection=branch, an indirect branch must land on an `endbr64`.
 #if defined(__CET__) && (__CET__ & 1)
-#define FRINGE_X86_64_LANDING_PAD                                             \
+#define FRINGE_LANDING_PAD                                                    \
   "endbr64\n\t"
 #else
-#define FRINGE_X86_64_LANDING_PAD
+#define FRINGE_LANDING_PAD
 #endif
 
-// Continues the side whose words are at `next` in the record at `base`.
-#define FRINGE_X86_64_CONTINUE                                                \
-  "movq %c[next] + %c[rbx](%[base]), %%rbx\n\t"                               \
-  "movq %c[next] + %c[rbp](%[base]), %%rbp\n\t"                               \
-  "movq %c[next] + %c[rsp](%[base]), %%rsp\n\t"                               \
-  "jmpq *%c[next] + %c[rip](%[base])\n\t"                                     \
-  FRINGE_X86_64_WINDOW_END
+// Continues the side `next` of the record at `base`.
+#define FRINGE_CONTINUE                                                       \
+  "movq %c[next] + %c[bp]" FRINGE_BASE ", %%rbx\n\t"                          \
+  "movq %c[next] + %c[fp]" FRINGE_BASE ", %%rbp\n\t"                          \
+  "movq %c[next] + %c[sp]" FRINGE_BASE ", %%rsp\n\t"                          \
+  "jmpq *%c[next] + %c[pc]" FRINGE_BASE "\n\t"                                \
+  FRINGE_WINDOW_END
 
-// Leaves the side whose words are at `left` in the record at `base`, and continues the other.
-// On arrival, at label 0, the registers are those of the other side's statement: rdi is the word, rsi
-// the record or null, rsp, rbp and rbx are as that side saved them, and all others are unknown.
-#define FRINGE_X86_64_SWITCH                                                  \
+// Saves the side `left` of the record at `base`, and continues the side `next`.
+// At label 0 the registers are as the other side's statement left them: rdi is the word, rsi the
+// record or null, rsp, rbp and rbx are as saved here, and all others are unknown.
+#define FRINGE_SWITCH                                                         \
+  FRINGE_BEGIN                                                                \
   "leaq 0f(%%rip), %%rax\n\t"                                                 \
-  "movq %%rbp, %c[left] + %c[rbp](%[base])\n\t"                               \
-  "movq %%rax, %c[left] + %c[rip](%[base])\n\t"                               \
-  "movq %%rsp, %c[left] + %c[rsp](%[base])\n\t"                               \
-  "movq %%rbx, %c[left] + %c[rbx](%[base])\n\t"                               \
-  FRINGE_X86_64_WINDOW("left")                                                \
-  FRINGE_X86_64_CONTINUE                                                      \
+  "movq %%rbp, %c[left] + %c[fp]" FRINGE_BASE "\n\t"                          \
+  "movq %%rax, %c[left] + %c[pc]" FRINGE_BASE "\n\t"                          \
+  "movq %%rsp, %c[left] + %c[sp]" FRINGE_BASE "\n\t"                          \
+  "movq %%rbx, %c[left] + %c[bp]" FRINGE_BASE "\n\t"                          \
+  FRINGE_WINDOW("left")                                                       \
+  FRINGE_CONTINUE                                                             \
   "nop  # unwinders look up the address before the resume address\n"          \
   "0:\n\t"                                                                    \
-  FRINGE_X86_64_LANDING_PAD
+  FRINGE_LANDING_PAD                                                          \
+  FRINGE_END
 
-#define FRINGE_X86_64_OFFSETS                                                 \
-  [rbp] "i"(offsetof(SavedRegisters, rbp)),                                   \
-  [rip] "i"(offsetof(SavedRegisters, rip)),                                   \
-  [rsp] "i"(offsetof(SavedRegisters, rsp)),                                   \
-  [rbx] "i"(offsetof(SavedRegisters, rbx))
-#define FRINGE_X86_64_TO_GENERATOR                                            \
-  [left] "i"(offsetof(LinkRecord, resumer)),                                  \
-  [next] "i"(offsetof(LinkRecord, generator)),                                \
-  FRINGE_X86_64_OFFSETS
-#define FRINGE_X86_64_TO_RESUMER                                              \
-  [left] "i"(offsetof(LinkRecord, generator)),                                \
-  [next] "i"(offsetof(LinkRecord, resumer)),                                  \
-  FRINGE_X86_64_OFFSETS
+#define FRINGE_OFFSETS                                                        \
+  [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
+  [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
+  [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
+  [bp] "i"(offsetof(SavedRegisters, bp))
 // clang-format on
 
 // The DWARF operations that push a register plus an offset.
 enum : unsigned { kDwOpBregRdx = 0x71, kDwOpBregRsi = 0x74 };
 
-// Runs the generator of `record` until it suspends or finishes, and hands it `word`.
-//
-// Requires: the generator is suspended.
-[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
-  LinkRecord* arrived = record;
-  asm volatile(FRINGE_X86_64_SWITCH
-               : "+D"(word), [base] "+S"(arrived)
-               : [breg] "i"(kDwOpBregRsi), FRINGE_X86_64_TO_GENERATOR
-               : "rdx", FRINGE_X86_64_CLOBBERS);
-  record->resumer.rsp = nullptr;
+template <Side kLeft, bool kCancels>
+[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
+  LinkRecord* arrived = kCancels ? nullptr : record;
+  if constexpr (kCancels) {
+    asm volatile(
+        FRINGE_SWITCH
+        : "+D"(word), "+S"(arrived), [base] "+d"(record)
+        : [breg] "i"(kDwOpBregRdx), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : FRINGE_CLOBBERS);
+  } else {
+    asm volatile(
+        FRINGE_SWITCH
+        : "+D"(word), [base] "+S"(arrived)
+        : [breg] "i"(kDwOpBregRsi), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
+          FRINGE_OFFSETS
+        : "rdx", FRINGE_CLOBBERS);
+  }
   return {word, arrived};
 }
 
-// The same to say the end: the generator's `Suspend` returns a message without a record.
-[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
-  uintptr_t word = 0;
-  LinkRecord* arrived = nullptr;
-  LinkRecord* base = record;
-  asm volatile(FRINGE_X86_64_SWITCH
-               : "+D"(word), "+S"(arrived), [base] "+d"(base)
-               : [breg] "i"(kDwOpBregRdx), FRINGE_X86_64_TO_GENERATOR
-               : FRINGE_X86_64_CLOBBERS);
-  record->resumer.rsp = nullptr;
-  return {word, arrived};
-}
-
-// Goes back to whoever resumed the generator of `record`, and hands him `word`.
-//
-// Requires: the calling function runs on the stack of `record`.
-// Returns: what the next `Resume` or `Cancel` brings.
-[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  asm volatile(FRINGE_X86_64_SWITCH
-               : "+D"(word), [base] "+S"(record)
-               : [breg] "i"(kDwOpBregRsi), FRINGE_X86_64_TO_RESUMER
-               : "rdx", FRINGE_X86_64_CLOBBERS);
-  return {word, record};
-}
-
-// Goes back for good: the resumer's `Resume` returns `word` in a message without a record.
-//
-// Requires: as `Suspend`; nobody resumes the generator again.
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {
   LinkRecord* const arrived = nullptr;
-  // Nothing is clobbered where nothing goes on: to say so would make the compiler save registers.
-  asm volatile(FRINGE_X86_64_WINDOW("next") FRINGE_X86_64_CONTINUE
+  // No clobbers, because nothing follows: they would make the compiler save registers.
+  asm volatile(FRINGE_BEGIN FRINGE_WINDOW("next") FRINGE_CONTINUE FRINGE_END
                :
                : "D"(word), "S"(arrived), [base] "d"(record), [breg] "i"(kDwOpBregRdx),
-                 FRINGE_X86_64_TO_RESUMER
+                 [next] "i"(kOffset<Side::kResumer>), FRINGE_OFFSETS
                : "memory");
   __builtin_unreachable();
 }
+
+#undef FRINGE_CLOBBERS_APX
+#undef FRINGE_CLOBBERS_SSE
+#undef FRINGE_CLOBBERS_AVX512
+#undef FRINGE_CLOBBERS_AMX
+#undef FRINGE_CLOBBERS_X87
+#undef FRINGE_CLOBBERS_MMX
+#undef FRINGE_CLOBBERS
+#undef FRINGE_BEGIN
+#undef FRINGE_END
+#undef FRINGE_BASE
+#undef FRINGE_WINDOW
+#undef FRINGE_WINDOW_END
+#undef FRINGE_LANDING_PAD
+#undef FRINGE_CONTINUE
+#undef FRINGE_SWITCH
+#undef FRINGE_OFFSETS
 
 }  // namespace fringe::arch
 

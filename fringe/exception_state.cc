@@ -13,8 +13,9 @@ constinit fringe::internal::ExceptionState unset = {nullptr, 1};
 
 }  // namespace
 
-// The declaration gave it C linkage.
-thread_local constinit void* fringe_thread_slot = &unset;
+// The declaration gave it C linkage. `used`, because only assembler reads it, which link-time
+// optimisation does not see.
+[[gnu::used]] thread_local constinit void* fringe_thread_slot = &unset;
 
 namespace fringe::internal {
 

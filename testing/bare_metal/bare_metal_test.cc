@@ -331,6 +331,7 @@ TEST_P(CoreTest, IncludesNoHeaderOfASystem) {
       "arch/cfi.h",
       "arch/fatal.h",
       "arch/" + machine->name + ".h",
+      "arch/link_record.h",
       "arch/shadow_stack.h",
       "fringe/config.h",
       "fringe/control.h",

@@ -20,47 +20,33 @@ struct SavedRegister {
 };
 
 #if defined(__aarch64__)
-inline constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
-inline constexpr auto kStackPointer = &arch::SavedRegisters::sp;
-inline constexpr SavedRegister kSavedRegisters[] = {{29, &arch::SavedRegisters::x29},
-                                                    {19, &arch::SavedRegisters::x19}};
+inline constexpr SavedRegister kSavedRegisters[] = {{29, &arch::SavedRegisters::fp},
+                                                    {19, &arch::SavedRegisters::bp}};
 #elif defined(__arm__)
-inline constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
-inline constexpr auto kStackPointer = &arch::SavedRegisters::sp;
 #if defined(__thumb__)
 inline constexpr int kFramePointer = 7;
 #else
 inline constexpr int kFramePointer = 11;
 #endif
 inline constexpr SavedRegister kSavedRegisters[] = {{kFramePointer, &arch::SavedRegisters::fp},
-                                                    {6, &arch::SavedRegisters::r6}};
+                                                    {6, &arch::SavedRegisters::bp}};
 #elif defined(__powerpc64__)
-inline constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
-inline constexpr auto kStackPointer = &arch::SavedRegisters::sp;
-inline constexpr SavedRegister kSavedRegisters[] = {{31, &arch::SavedRegisters::r31},
-                                                    {30, &arch::SavedRegisters::r30},
-                                                    {2, &arch::SavedRegisters::r2}};
+inline constexpr SavedRegister kSavedRegisters[] = {{31, &arch::SavedRegisters::fp},
+                                                    {30, &arch::SavedRegisters::bp},
+                                                    {2, &arch::SavedRegisters::toc}};
 #elif defined(__riscv)
-inline constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
-inline constexpr auto kStackPointer = &arch::SavedRegisters::sp;
-inline constexpr SavedRegister kSavedRegisters[] = {{8, &arch::SavedRegisters::s0},
-                                                    {9, &arch::SavedRegisters::s1}};
+inline constexpr SavedRegister kSavedRegisters[] = {{8, &arch::SavedRegisters::fp},
+                                                    {9, &arch::SavedRegisters::bp}};
 #elif defined(__s390x__)
-inline constexpr auto kResumeAddress = &arch::SavedRegisters::pc;
-inline constexpr auto kStackPointer = &arch::SavedRegisters::r15;
-inline constexpr SavedRegister kSavedRegisters[] = {{11, &arch::SavedRegisters::r11},
-                                                    {12, &arch::SavedRegisters::r12},
-                                                    {13, &arch::SavedRegisters::r13}};
+inline constexpr SavedRegister kSavedRegisters[] = {{11, &arch::SavedRegisters::fp},
+                                                    {12, &arch::SavedRegisters::got},
+                                                    {13, &arch::SavedRegisters::literals}};
 #elif defined(__i386__)
-inline constexpr auto kResumeAddress = &arch::SavedRegisters::eip;
-inline constexpr auto kStackPointer = &arch::SavedRegisters::esp;
-inline constexpr SavedRegister kSavedRegisters[] = {{5, &arch::SavedRegisters::ebp},
-                                                    {6, &arch::SavedRegisters::esi}};
+inline constexpr SavedRegister kSavedRegisters[] = {{5, &arch::SavedRegisters::fp},
+                                                    {6, &arch::SavedRegisters::bp}};
 #elif defined(__x86_64__)
-inline constexpr auto kResumeAddress = &arch::SavedRegisters::rip;
-inline constexpr auto kStackPointer = &arch::SavedRegisters::rsp;
-inline constexpr SavedRegister kSavedRegisters[] = {{6, &arch::SavedRegisters::rbp},
-                                                    {3, &arch::SavedRegisters::rbx}};
+inline constexpr SavedRegister kSavedRegisters[] = {{6, &arch::SavedRegisters::fp},
+                                                    {3, &arch::SavedRegisters::bp}};
 #else
 #error "Tests of unwinding do not know which registers this CPU's record holds: say so here."
 #endif
@@ -94,7 +80,7 @@ inline void CompareRegisters(_Unwind_Context* context, const arch::LinkRecord& r
 #endif
   for (const arch::SavedRegisters* half : {&record.resumer, &record.generator}) {
     // The end of the stack has no address, nor has a record that was never used.
-    const auto resume_address = reinterpret_cast<uintptr_t>(half->*kResumeAddress) & kAddress;
+    const auto resume_address = reinterpret_cast<uintptr_t>(half->pc) & kAddress;
     if (pc == 0 || pc != resume_address) continue;
     ++arrivals.count;
 #if defined(__arm__)
@@ -103,7 +89,7 @@ inline void CompareRegisters(_Unwind_Context* context, const arch::LinkRecord& r
     const auto cfa = static_cast<uintptr_t>(_Unwind_GetCFA(context));
 #endif
     // Above a signal's frame, this is not everywhere where the stack pointer was.
-    if (interrupted == 0 && cfa != reinterpret_cast<uintptr_t>(half->*kStackPointer) + kCfaOffset) {
+    if (interrupted == 0 && cfa != reinterpret_cast<uintptr_t>(half->sp) + kCfaOffset) {
       ++arrivals.wrong;
     }
     for (const SavedRegister& saved : kSavedRegisters) {

@@ -1,0 +1,138 @@
+// What all backends share: the link record, and the functions that switch by it.
+//
+// A backend (x86_64.h and its siblings) includes this header and defines `Init`, `Switch`, `Finish`
+// and `StackBytesBelow`. Everyone else includes arch.h.
+
+#ifndef FRINGE_ARCH_LINK_RECORD_H_
+#define FRINGE_ARCH_LINK_RECORD_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fringe::arch {
+
+// The words that a switch saves for the side that it leaves. Every CPU has `pc`, `sp` and `fp`; the
+// others are those that a compiler does not let a statement clobber.
+//
+// `pc` is where the side continues, `sp` its stack pointer, `fp` its frame pointer, and `bp` what
+// LLVM calls the base pointer. The order is that of the ABI's frame record, if it has one.
+#if defined(__powerpc64__)
+struct SavedRegisters {
+  void* back_chain;  // the caller's stack pointer; of the resumer alone
+  void* sp;
+  void* pc;
+  void* toc;  // the module's table of contents
+  void* fp;
+  void* bp;
+};
+#elif defined(__s390x__)
+struct SavedRegisters {
+  void* fp;
+  void* got;       // the module's global offset table
+  void* literals;  // the function's constants
+  void* pc;
+  void* sp;
+};
+#else
+struct SavedRegisters {
+  void* fp;
+  void* pc;
+  void* sp;
+  void* bp;
+};
+#endif
+
+// The words at the base of a generator's stack, by which control passes between its two sides. They
+// share one cache line.
+struct alignas((sizeof(SavedRegisters) > 4 * sizeof(void*) ? 16 : 8) * sizeof(void*)) LinkRecord {
+  SavedRegisters resumer;    // while the generator runs
+  SavedRegisters generator;  // while it is suspended
+};
+
+// One of the two sides of a switch.
+enum class Side { kResumer, kGenerator };
+
+// Where a side's words are in the record, in bytes.
+template <Side kSide>
+inline constexpr size_t kOffset =
+    kSide == Side::kResumer ? offsetof(LinkRecord, resumer) : offsetof(LinkRecord, generator);
+template <Side kSide>
+inline constexpr size_t kOffsetOfOther =
+    kSide == Side::kResumer ? offsetof(LinkRecord, generator) : offsetof(LinkRecord, resumer);
+
+// What a switch brings to the side that it continues.
+struct Message {
+  uintptr_t word;      // what the other side sent
+  LinkRecord* record;  // null if the other side called `Cancel` or `Finish`
+};
+
+// The first function of a generator. It must not return.
+//
+// `word` and `record` are the message of the first `Resume`. If the first is a `Cancel`, `record`
+// is null and `cancelled_record` is the record.
+using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
+
+// Prepares `record` so that the first `Resume` calls `entry` on the stack below `sp`.
+//
+// Requires: `sp` is a multiple of `kStackAlignment` and at most `record`, on the same stack, with
+//   `kMinimumFrameBytes` below it.
+inline void Init(LinkRecord* record, std::byte* sp, Entry entry);
+
+// Returns: zero if the generator of `record` is suspended and has not been closed since. While it
+//   runs, an address on its resumer's stack; otherwise the reason that it was closed with.
+inline uintptr_t Closed(const LinkRecord* record) {
+  return reinterpret_cast<uintptr_t>(record->resumer.sp);
+}
+
+// Makes `Closed` return `reason` until the next `Resume`.
+//
+// Requires: the generator is not running; `reason` is neither zero nor an address on a stack.
+inline void Close(LinkRecord* record, uintptr_t reason) {
+  record->resumer.sp = reinterpret_cast<void*>(reason);
+}
+
+// Returns: the distance from `address` down to the stack pointer of the calling function, in bytes.
+//   It wraps around if the stack pointer is above.
+[[gnu::always_inline]] inline size_t StackBytesBelow(const void* address);
+
+// Saves the side `kLeft`, which is the calling function's, and continues the other side of `record`
+// with `word` and, unless `kCancels`, `record`.
+//
+// Returns: the message of the switch back.
+template <Side kLeft, bool kCancels = false>
+[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record);
+
+// Runs the generator of `record` until it suspends or finishes. Its message is `word` and `record`.
+//
+// Requires: the generator is suspended.
+// Returns: the message of its `Suspend` or `Finish`.
+[[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
+  const Message message = Switch<Side::kResumer>(word, record);
+  record->resumer.sp = nullptr;
+  return message;
+}
+
+// Like `Resume`, but tells the generator that it is being destroyed: its message has no record.
+[[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
+  const Message message = Switch<Side::kResumer, /*kCancels=*/true>(0, record);
+  record->resumer.sp = nullptr;
+  return message;
+}
+
+// Returns control to the resumer of `record`. Its message is `word` and `record`.
+//
+// Requires: the calling function runs on the stack of `record`.
+// Returns: the message of the next `Resume` or `Cancel`.
+[[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
+  return Switch<Side::kGenerator>(word, record);
+}
+
+// Returns control to the resumer of `record` for the last time. Its message is `word` and no
+// record.
+//
+// Requires: as `Suspend`. The generator must not be resumed again.
+[[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record);
+
+}  // namespace fringe::arch
+
+#endif  // FRINGE_ARCH_LINK_RECORD_H_
