@@ -497,7 +497,9 @@ class TwoStacks {
 
 using SpanGenerator = Generator<int, void, SpanStack>;
 
-// Resumes one generator from another and gives what the inner one has counted.
+// Resumes one generator from another.
+//
+// Returns: the numbers that the inner one counted.
 std::vector<int> CountOn(SpanStack outer_stack, SpanStack inner_stack) {
   auto outer = SpanGenerator::Unguarded(outer_stack, [&](Yielder<int>& yielder) {
     auto inner = SpanGenerator::Unguarded(inner_stack, CountTo(3));

@@ -1,4 +1,4 @@
-// The board `virt` of qemu-system-aarch64: started in EL1, with the memory management unit off.
+// The board `virt` of qemu-system-aarch64. It starts in EL1, with the memory management unit off.
 
 #include <cstdint>
 
@@ -22,8 +22,8 @@ fringe_testing_start:
   msr daifclr, 2
   bl fringe_testing_run
 
-  // 16 kinds of exceptions, 128 bytes for each. The sixth is an interrupt at the same level on the
-  // same stack.
+  // 16 kinds of exceptions, 128 bytes each. The sixth is an interrupt at the same level on the same
+  // stack.
   .balign 2048
 .Lvectors:
   .rept 5
@@ -40,7 +40,7 @@ fringe_testing_start:
 .Ltimer:
   stp x0, x1, [sp, -32]!
   str x2, [sp, 16]
-  mrs x0, elr_el1               // where it was interrupted
+  mrs x0, elr_el1               // the interrupted address
   mov x1, sp
   adrp x2, fringe_testing_interruption
   add x2, x2, :lo12:fringe_testing_interruption

@@ -1,12 +1,13 @@
-// The board `mps2-an500` of qemu-system-arm, whose CPU is a Cortex-M7: started by the vectors at
-// address 0, in Thumb state.
+// The board `mps2-an500` of qemu-system-arm, whose CPU is a Cortex-M7. It starts from the vectors
+// at address 0, in Thumb state.
 
 #include <cstdint>
 
 #include "testing/bare_metal/machine.h"
 
-// The vectors: the first stack pointer, the reset, then one word for each exception. The timer's is
-// the sixteenth. The CPU itself has saved r0 to r3, r12, lr, pc and the flags, in this order.
+// The vectors: the initial stack pointer, the reset handler, then one word per exception. The
+// timer's is the sixteenth. The CPU itself saves r0 to r3, r12, lr, pc and the flags, in this
+// order.
 asm(R"(
   .syntax unified
   .thumb
@@ -71,7 +72,7 @@ void CallHost(uint32_t operation, const void* argument) {
 
 void Write(const char* text) {
   constexpr uintptr_t kSerialPort = 0x40004000;
-  Register(kSerialPort + 0x10) = 16;  // the divisor of the rate, of which this is the least
+  Register(kSerialPort + 0x10) = 16;  // the minimum divisor of the baud rate
   Register(kSerialPort + 0x08) = 1;   // transmitter on
   for (; *text != '\0'; ++text) Register(kSerialPort) = static_cast<unsigned char>(*text);
 }
@@ -86,7 +87,7 @@ void End(Status status) {
 void StartTimer(uint32_t ticks) {
   Register(0xe000e014) = ticks;  // reload value
   Register(0xe000e018) = 0;      // reload
-  Register(0xe000e010) = 7;      // by the CPU's clock, with an interrupt, on
+  Register(0xe000e010) = 7;      // CPU clock, interrupt enabled, on
 }
 
 }  // namespace fringe::testing

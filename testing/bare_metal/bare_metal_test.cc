@@ -1,6 +1,6 @@
 // Builds images without an operating system, boots each in an emulator of a whole machine, and
-// looks at what it prints and how it ends. The first argument names the machine; the others are
-// warnings to compile with.
+// checks its output and exit status. The first argument names the machine. The others are warning
+// flags.
 
 #include <filesystem>
 #include <iostream>
@@ -27,18 +27,18 @@ Words operator+(Words words, const Words& more) {
 // --- Machines ------------------------------------------------------------------------------------
 
 struct Machine {
-  std::string name;   // that of its source, its backend and its CPU
-  std::string tools;  // what the names of its compiler and binary tools begin with
-  Words flags;        // for each of its compilers
-  Words gcc_flags;    // for GCC alone
-  Words clang;        // Clang for this CPU; empty where none is tried
+  std::string name;   // the name of its source, its backend and its CPU
+  std::string tools;  // the prefix of its compiler and binary tools
+  Words flags;        // for all of its compilers
+  Words gcc_flags;    // only for GCC
+  Words clang;        // Clang for this CPU; empty if it is not tested
   std::string why_no_clang;
-  std::string origin;  // where images lie
+  std::string origin;  // the load address of images
   Words emulator;
 };
 
-// `-icount` counts a fixed time for each instruction: 2 to the power of `shift`, in nanoseconds. It
-// is chosen so that a tick of the timer is about as long.
+// `-icount` counts a fixed time per instruction: 2 to the power of `shift` nanoseconds. The shift
+// makes a timer tick about as long.
 const Machine kMachines[] = {
     {
         .name = "aarch64",
@@ -93,7 +93,7 @@ Words warnings;
 
 // --- Building ------------------------------------------------------------------------------------
 
-// What every user has to say, but for -Werror.
+// The flags that every user needs, and -Werror.
 const Words kFlags = {
     "-std=c++20",
     "-ffreestanding",
@@ -113,7 +113,7 @@ struct Way {
   std::string level;
 };
 
-// Returns: the compiler of `way` for the machine, with everything but files.
+// Returns: the compiler command of `way` for the machine, without files.
 Words CompilerCommand(const Way& way) {
   const Words compiler = way.compiler == Compiler::kGcc
                              ? Words{machine->tools + "g++"} + machine->gcc_flags
@@ -124,6 +124,8 @@ Words CompilerCommand(const Way& way) {
 std::string TempFile(const std::string& name) { return ::testing::TempDir() + "/" + name; }
 
 // Runs a tool, which must succeed.
+//
+// Returns: its output.
 //
 // Returns: what it prints.
 std::string RunTool(const Words& words) {
@@ -136,7 +138,9 @@ std::string RunTool(const Words& words) {
   return result.output;
 }
 
-// Compiles a source, or finds it compiled.
+// Compiles a source, unless it is already compiled.
+//
+// Returns: the object file.
 //
 // Returns: the object file.
 std::string Compile(const std::string& source, const Way& way, const Words& defines = {}) {
@@ -152,8 +156,8 @@ std::string Compile(const std::string& source, const Way& way, const Words& defi
 
 std::string Backend() { return "arch/" + machine->name + ".cc"; }
 
-// Returns: the image of a program. What it runs is in `source`: its main function, or else a
-//   function called `name`.
+// Returns: the image of a program. `source` contains its main function, or else a function called
+//   `name`.
 std::string Build(const std::string& source, const Way& way, const std::string& name = "") {
   Words objects = {Compile("testing/bare_metal/" + machine->name + ".cc", way),
                    Compile("testing/bare_metal/runtime.cc", way),
@@ -175,13 +179,15 @@ std::string Build(const std::string& source, const Way& way, const std::string& 
 
 // --- Running -------------------------------------------------------------------------------------
 
-// Returns: what an emulator that runs an image ends with when the image does.
+// Returns: the exit status of the emulator for an exit status of the image.
 int ExitStatus(Status status) {
   const auto number = static_cast<int>(status);
   return machine->name == "x86_64" ? 2 * number + 1 : number;
 }
 
 // Boots an image.
+//
+// Returns: what is wrong with its end or its output; empty if nothing is.
 //
 // Returns: what is wrong with how it ended or what it printed; empty if nothing.
 std::string Boot(const std::string& image, Status expected_status, const std::string& expected_line,
@@ -270,7 +276,7 @@ TEST_P(OneWayTest, MisuseEndsInTheUsersHook) {
   }
 }
 
-// The test itself: an image that ends in another way than it should is noticed.
+// Tests the test: an image that ends in a wrong way must be noticed.
 TEST_P(OneWayTest, EveryBadEndIsNoticed) {
   const std::pair<const char*, std::string> cases[] = {
       {"EndsWell", ""},
@@ -290,7 +296,7 @@ TEST_P(OneWayTest, EveryBadEndIsNoticed) {
   }
 }
 
-// --- What the core needs -------------------------------------------------------------------------
+// --- Requirements of the core --------------------------------------------------------------------
 
 class CoreTest : public BareMetalTest {};
 
@@ -301,27 +307,28 @@ TEST_P(CoreTest, NeedsNoFunctionOfASystem) {
   RunTool({machine->tools + "ld", "-r", Compile("testing/bare_metal/core.cc", GetParam()),
            Compile(Backend(), GetParam()), "-o", object});
   ASSERT_FALSE(HasFailure());
-  // What compilers call unasked, the user's own hook, and the memory that the program names.
+  // Functions that compilers call implicitly, the user's own hook, and the memory that the program
+  // names.
   const std::set<std::string> allowed = {"fringe_fatal", "memcmp", "memcpy",
                                          "memmove",      "memory", "memset"};
   std::set<std::string> needed;
   for (const std::string& line :
        SplitLines(RunTool({machine->tools + "nm", "--undefined-only", "--format=posix", object}))) {
-    // "memcpy U         "; what is weak (w, v) is done without.
+    // "memcpy U         ". Weak symbols (w, v) are optional.
     const std::string symbol = line.substr(0, line.find(' '));
     const std::string type = line.substr(symbol.size(), 2);
     if (type == " w" || type == " v") continue;
     needed.insert(symbol);
     EXPECT_EQ(allowed.count(symbol), 1U) << "the core needs " << symbol;
   }
-  // Otherwise the program uses nothing.
+  // Otherwise the program uses nothing of the core.
   EXPECT_EQ(needed.count("fringe_fatal"), 1U);
   EXPECT_EQ(needed.count("memory"), 1U);
 }
 
 TEST_P(CoreTest, IncludesNoHeaderOfASystem) {
-  // All but `functional`, `memory`, `optional`, `ranges` and `span` are freestanding in C++20
-  // itself; these are in later standards, at least the parts that the core uses.
+  // C++20 itself declares all of these freestanding except `functional`, `memory`, `optional`,
+  // `ranges` and `span`. Later standards declare the parts of those that the core uses.
   const std::set<std::string> standard = {
       "bit", "concepts", "cstddef", "cstdint", "functional",  "iterator", "memory",
       "new", "optional", "ranges",  "span",    "type_traits", "utility",
@@ -342,15 +349,14 @@ TEST_P(CoreTest, IncludesNoHeaderOfASystem) {
       "stacks/span_stack.h",
       "stacks/stack.h",
   };
-  // With lines that say where each part comes from (`# 1 "fringe/../arch/arch.h" 1`), and with the
-  // directives that are in force.
+  // With the line markers (`# 1 "fringe/../arch/arch.h" 1`) and the active directives.
   std::string file;
   std::set<std::string> seen;
   for (const std::string& line : SplitLines(RunTool(
            CompilerCommand(GetParam()) + Words{"-E", "-dI", "testing/bare_metal/core.cc"}))) {
     if (line.starts_with("# ") && line.find('"') != std::string::npos) {
       const size_t begin = line.find('"') + 1;
-      // Our headers name one another by way of the root.
+      // fringe's headers include one another by relative paths.
       file = std::filesystem::path(line.substr(begin, line.rfind('"') - begin)).lexically_normal();
       const bool is_ours = file[0] != '/' && file[0] != '<' && !file.starts_with("testing/");
       if (!is_ours) continue;

@@ -1,4 +1,4 @@
-// Calls the function that the build names in FRINGE_TESTING_CASE, which is in another source.
+// Calls the function that FRINGE_TESTING_CASE names. It is in another source.
 
 #include "testing/bare_metal/machine.h"
 

@@ -1,4 +1,4 @@
-// Everything that the core has is used here, so that the test sees whatever it needs.
+// Uses everything in the core, so that the test sees all of its requirements.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +20,7 @@ concept Complete = requires { sizeof(T); };
 
 static_assert(!Complete<DefaultStack>, "a freestanding build has no default stack");
 
-// Values that cross in a register, and those that do not.
+// Values that cross in a register, and others.
 struct Large {
   int values[30];
 };

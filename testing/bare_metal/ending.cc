@@ -1,5 +1,5 @@
-// Ways to end an image, all but the first of them bad: the test must notice each. An image calls
-// one (case.cc).
+// Ways to end an image. All but the first are errors that the test must notice. An image calls one
+// of them (case.cc).
 
 #include "testing/bare_metal/machine.h"
 

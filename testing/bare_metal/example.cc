@@ -1,4 +1,4 @@
-// The program that docs/bare_metal.md shows.
+// The program in docs/bare_metal.md.
 
 #include <cstddef>
 #include <optional>
@@ -15,7 +15,7 @@ using Reader = fringe::Generator<int, char, fringe::SpanStack>;
 
 alignas(fringe::kStackAlignment) constinit std::byte reader_memory[2048] = {};
 
-// Takes characters as they come, and gives a number at each end of a line.
+// Takes characters one by one, and yields a number at each end of a line.
 Reader MakeReader() {
   return Reader::Unguarded(*fringe::SpanStack::Create(reader_memory), [](auto& yielder, char c) {
     for (;;) {
@@ -37,5 +37,5 @@ void fringe_testing_main() {
     WriteNumber(static_cast<uintptr_t>(*number));
     Write(" ");
   }
-  End(kWell);  // a device would go on for ever
+  End(kWell);  // a device would continue
 }

@@ -1,5 +1,5 @@
-// Ways to break a rule of generators, of which an image calls one (case.cc). What is fatal must end
-// it, with its sentence on the console, in `fringe_fatal`.
+// Ways to misuse generators. An image calls one of them (case.cc). Fatal misuse must end the image
+// in `fringe_fatal`, with its sentence on the console.
 
 #include <cstddef>
 #include <optional>

@@ -1,5 +1,5 @@
-// What a generator can do where there is no operating system. Each check that fails says so on the
-// console; the image ends with `kWell` when none did.
+// Uses generators without an operating system. Each failed check prints a message on the console.
+// The image ends with `kWell` if none fails.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,7 @@
 namespace fringe::testing {
 namespace {
 
-// A generator's frames, and those of an interrupt that comes while it runs.
+// A generator's frames, and those of an interrupt while it runs.
 constexpr size_t kStackBytes = 8 << 10;
 constexpr size_t kStacks = 8;
 alignas(kStackAlignment) constinit std::byte memory[kStacks * kStackBytes] = {};
@@ -40,7 +40,7 @@ void Check(bool holds, const char* what) {
   Write("\n");
 }
 
-// The compiler is not to know what a value is.
+// Makes a value opaque to the compiler.
 template <typename T>
 T Opaque(T value) {
   asm volatile("" : "+m"(value));
@@ -70,7 +70,7 @@ void TestValuesBothWays() {
   Check(stack.base() == StackNumber(0).base(), "the stack comes back");
 }
 
-// Moved, never copied, and larger than any register.
+// Movable, not copyable, and larger than any register.
 class Token {
  public:
   explicit Token(int value) : words_{value} { ++alive; }
@@ -150,7 +150,7 @@ void Walk(Yielder<unsigned>& yielder, unsigned node) {
 void TestRecursion() {
   auto walk = OnSpan<unsigned>::Unguarded(StackNumber(2),
                                           [](Yielder<unsigned>& yielder) { Walk(yielder, 1); });
-  // In this order the numbers below each power of two stand where a ruler has its marks.
+  // In this order, powers of two appear at regular positions, like the marks of a ruler.
   unsigned count = 0;
   bool is_right = true;
   while (const std::optional<unsigned> node = walk.Resume()) {
@@ -163,7 +163,7 @@ void TestRecursion() {
 }
 
 void TestGeneratorsInGenerators() {
-  // Each resumes the next, and adds 1 to what that gives.
+  // Each resumes the next one, and adds 1 to its output.
   constexpr size_t kDepth = 4;
   const auto make = [](auto& self, size_t depth) -> OnSpan<int, int> {
     return OnSpan<int, int>::Unguarded(StackNumber(depth),
@@ -241,7 +241,7 @@ void TestAlignment() {
           input = yielder.Suspend(sum + static_cast<double>(floats[3]));
         }
       });
-  // Live in registers over every resume, where the compiler finds some.
+  // Live in registers across every resume, if the compiler has enough of them.
   double a = Opaque(1.0);
   const double b = Opaque(2.0);
   Floats mine = {b > 1 ? 1.0F : 0.0F, 2, 3, 4};
@@ -262,7 +262,7 @@ void TestAlignment() {
 
 // --- Interrupts ----------------------------------------------------------------------------------
 
-// The beginning and the end of each switch, as the functions below mark them.
+// The start and the end of each switch, as marked by the functions below.
 extern "C" {
 extern const char fringe_testing_resume[];
 extern const char fringe_testing_resume_end[];
@@ -291,14 +291,14 @@ void AddOne(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
   arch::Finish(0, record);
 }
 
-// One switch, and where in it interrupts came.
+// One switch, and the positions of interrupts in it.
 class SwitchPlaces {
  public:
   SwitchPlaces(const char* begin, const char* end)
       : begin_(reinterpret_cast<uintptr_t>(begin)), end_(reinterpret_cast<uintptr_t>(end)) {}
 
-  // Notes an interrupt; `left` says whether the stack pointer was no longer that of the side whose
-  // instructions these are.
+  // Records an interrupt. `left` says whether the stack pointer no longer belonged to the side of
+  // these instructions.
   void Note(uintptr_t pc, bool left) {
     if (pc < begin_ || pc >= end_ || pc - begin_ >= kBytes) return;
     if (left) ++in_window_;
@@ -306,11 +306,11 @@ class SwitchPlaces {
     is_hit_[pc - begin_] = true;
   }
 
-  // Returns: before how many different instructions there was one.
+  // Returns: the number of different instructions that were interrupted.
   unsigned instructions() const { return instructions_; }
 
-  // Returns: how many there were between the instruction that changes the stack pointer and the
-  //   jump.
+  // Returns: the number of interrupts between the instruction that changes the stack pointer and
+  //   the jump.
   unsigned in_window() const { return in_window_; }
 
  private:
@@ -323,8 +323,8 @@ class SwitchPlaces {
   bool is_hit_[kBytes] = {};
 };
 
-// What an interrupt's handler saves goes onto the stack that was interrupted. The timer is set to
-// come ever later, and so stops at each instruction of a round trip.
+// An interrupt handler saves registers on the interrupted stack. The timer is set to fire ever
+// later, so that it interrupts each instruction of a round trip.
 void TestInterruptsDuringSwitches() {
   const SpanStack stack = StackNumber(6);
   void* const place = stack.base() - sizeof(arch::LinkRecord);
@@ -340,7 +340,7 @@ void TestInterruptsDuringSwitches() {
     fringe_testing_interruption.pc = 0;
     StartTimer(ticks);
     is_right = is_right && ResumeOnce(ticks, record) == ticks + 1;
-    // Where it has not come yet, it comes now.
+    // If it has not fired yet, it fires now.
     for (int i = 0; i < 100'000 && fringe_testing_interruption.pc == 0; ++i) {
     }
     const uintptr_t pc = fringe_testing_interruption.pc;
@@ -353,7 +353,7 @@ void TestInterruptsDuringSwitches() {
   Check(arch::Cancel(record).record == nullptr, "the body ends");
   Check(is_right, "an interrupt changes nothing");
   Check(interrupts == kMostTicks, "each interrupt comes");
-  constexpr unsigned kInstructions = 8;  // at least these are in every switch
+  constexpr unsigned kInstructions = 8;  // the minimum number of instructions in a switch
   Check(resume.instructions() >= kInstructions, "interrupts come throughout a resume");
   Check(suspend.instructions() >= kInstructions, "and throughout a suspend");
   Check(resume.in_window() > 0, "also with the generator's stack, but not yet its instructions");

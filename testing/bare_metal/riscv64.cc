@@ -1,4 +1,4 @@
-// The board `virt` of qemu-system-riscv64 without firmware: started in machine mode.
+// The board `virt` of qemu-system-riscv64 without firmware. It starts in machine mode.
 
 #include <cstdint>
 
@@ -61,7 +61,7 @@ void Write(const char* text) {
   for (; *text != '\0'; ++text) Register<char>(kSerialPort) = *text;
 }
 
-// The device `sifive_test`: 0x3333 means failure, with a status, which is then the emulator's.
+// The device `sifive_test`: 0x3333 means failure, with a status that becomes the emulator's.
 void End(Status status) {
   for (;;) Register<uint32_t>(0x100000) = uint32_t{status} << 16 | 0x3333;
 }

@@ -1,5 +1,5 @@
-// What every image needs below C++: the functions that compilers call unasked, the constructors of
-// static objects, and what ends an image.
+// The runtime of every image: the functions that compilers call implicitly, the constructors of
+// static objects, and the exit.
 
 #include <cstddef>
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 extern "C" {
 
-// A compiler knows these by name, and would make each of the loops a call of the function itself.
-// The asm statement is something that it cannot do by a call.
+// Compilers recognise these functions, and would turn each loop into a call of the function itself.
+// The asm statement prevents that.
 
 void* memcpy(void* to, const void* from, size_t bytes) {
   auto* out = static_cast<unsigned char*>(to);
@@ -31,12 +31,12 @@ void* memset(void* to, int value, size_t bytes) {
   return to;
 }
 
-// The linker script says where the constructors of static objects are listed.
+// The linker script defines the list of constructors of static objects.
 using Constructor = void (*)();
 extern const Constructor fringe_testing_constructors[];
 extern const Constructor fringe_testing_constructors_end[];
 
-// What the code at a machine's reset calls, once there is a stack.
+// Called by the code at reset, once there is a stack.
 [[noreturn]] void fringe_testing_run();
 }
 
@@ -44,7 +44,7 @@ namespace fringe::testing {
 
 constinit volatile Interruption fringe_testing_interruption = {};
 
-// What a generator's misuse calls.
+// Called on misuse of a generator.
 extern "C" void fringe_fatal(const char* sentence) {
   Write("fringe: ");
   Write(sentence);

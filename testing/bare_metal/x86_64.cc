@@ -1,5 +1,5 @@
-// The machine `microvm` of qemu-system-x86_64: started by the PVH note, in 32-bit mode and without
-// paging.
+// The machine `microvm` of qemu-system-x86_64. It starts from the PVH note, in 32-bit mode and
+// without paging.
 
 #include <cstdint>
 
@@ -167,7 +167,7 @@ void fringe_testing_start_interrupts() {
     Gate* first;
   } const pointer = {sizeof gates - 1, gates};
   asm volatile("lidt %0" : : "m"(pointer));
-  // The two old interrupt controllers keep silent.
+  // Masks all interrupts of the two legacy interrupt controllers.
   Out8(0x21, 0xff);
   Out8(0xa1, 0xff);
   Apic(0xf0) = 0x1ff;          // spurious interrupts are vector 255; enabled

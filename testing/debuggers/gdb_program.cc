@@ -1,6 +1,6 @@
-// What gdb_test looks at: `gdb_program below|above` stops nowhere by itself; in BreakHere, five
-// functions of known names are running, two of them in a generator whose stack lies below or above
-// the resumer's.
+// The program that gdb_test debugs: `gdb_program below|above`. In BreakHere, five functions of
+// known names are active. Two of them are in a generator whose stack is below or above the
+// resumer's.
 
 #include <cstdio>
 #include <cstring>
@@ -23,13 +23,14 @@ using fringe::testing::KeepFrame;
 }
 
 [[gnu::noinline]] void Body(fringe::Yielder<int>& yielder) {
-  // A round trip first, so that the breakpoint is hit in a generator that has been suspended, too.
+  // Starts with a round trip, so that the breakpoint is also hit in a generator that has been
+  // suspended.
   for (int i = 0; i < 2; ++i) Inner(yielder, i);
   KeepFrame();
 }
 
 [[gnu::noinline]] int Resumer(fringe::Generator<int, void, fringe::SpanStack>& generator) {
-  // Volatile: it is in memory, and so to be printed, at any level of optimisation.
+  // Volatile, so that it is in memory and can be printed at any optimisation level.
   volatile int local_of_resumer = 4711;
   int sum = 0;
   while (std::optional<int> value = generator.Resume()) sum += *value;

@@ -1,5 +1,5 @@
-// gdb shows a generator's frames, then its resumer's, then main's: in programs compiled with and
-// without optimisation, whichever way the stacks lie.
+// gdb shows a generator's frames, then its resumer's, then main's. The programs are compiled with
+// and without optimisation, and the stacks are in both orders.
 
 #include <cstddef>
 #include <cstdlib>
@@ -18,7 +18,7 @@
 namespace fringe::testing {
 namespace {
 
-// A folder whose path is short enough for that of a socket.
+// A folder whose path is short enough for a socket.
 class ScratchFolder {
  public:
   ScratchFolder() {
@@ -34,10 +34,10 @@ class ScratchFolder {
   std::string path_ = "/tmp/gdb_test.XXXXXX";
 };
 
-// The program compiled in each way: the test's arguments.
+// The program, compiled in each way: the test's arguments.
 std::vector<std::string> programs;
 
-// The parameters: which program, and where the generator's stack lies.
+// The parameters: the program, and the position of the generator's stack.
 class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>> {
  protected:
   void SetUp() override {
@@ -52,13 +52,13 @@ class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>>
     ASSERT_EQ(programs.size(), 2U) << "the test's arguments are the programs";
   }
 
-  // The one that knows the CPU that is emulated.
+  // The gdb that supports the emulated CPU.
   static const char* Debugger() { return Emulator() == nullptr ? "gdb" : "gdb-multiarch"; }
 
-  // Returns: what makes gdb run the program with its argument up to the breakpoint.
+  // Returns: the gdb command that runs the program with its argument up to the breakpoint.
   static std::vector<std::string> Start() {
     if (Emulator() == nullptr) return {"run"};
-    // The emulator waits at the socket for a debugger, before the program's first instruction.
+    // The emulator waits at the socket for a debugger before the program's first instruction.
     static const ScratchFolder folder;
     static int started = 0;
     const std::string socket = folder.path() + "/" + std::to_string(started++);
@@ -68,7 +68,7 @@ class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>>
             "target remote " + socket, "continue"};
   }
 
-  // Returns: what gdb prints for `commands`, which find the program at the breakpoint.
+  // Returns: gdb's output for `commands`, run at the breakpoint.
   static std::string Gdb(const std::vector<std::string>& commands) {
     std::vector<std::string> words = {Debugger(), "-nx", "-batch"};
     for (const char* const setting :
@@ -84,8 +84,9 @@ class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>>
 
   static const std::string& Program() { return programs[std::get<0>(GetParam())]; }
 
-  // Returns: the backtraces at the breakpoint, in a generator that has just begun and in the same
-  // after a suspend. gdb is slow to start, so one run serves all tests with the same parameters.
+  // Returns: the backtraces at the breakpoint, in a generator that has just started and in the same
+  //   generator after a suspend. gdb is slow to start, so one run serves all tests with the same
+  //   parameters.
   static std::pair<std::string, std::string> Backtraces() {
     static std::map<ParamType, std::pair<std::string, std::string>> cache;
     const auto [entry, is_new] = cache.try_emplace(GetParam());
@@ -105,7 +106,7 @@ class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>>
   // Returns: the functions of gdb's backtrace in `output`, the innermost first.
   static std::vector<std::string> FramesIn(const std::string& output) {
     // For example "#12 0x0000555555555642 in Inner (yielder=..., value=1) at gdb_program.cc:20".
-    // At the beginning of a source line gdb leaves out the address.
+    // gdb omits the address at the beginning of a source line.
     std::vector<std::string> frames;
     for (const std::string& line : SplitLines(output)) {
       if (line.empty() || line[0] != '#') continue;
@@ -131,7 +132,7 @@ class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>>
     EXPECT_EQ(named, std::vector<std::string>(
                          {"BreakHere", "Inner", "Body", "Resumer", "AboveResumer", "main"}));
     EXPECT_TRUE(!frames.empty() && frames.back() == "main");
-    // What gdb says of a stack that it does not trust, and of frames that it cannot name.
+    // gdb's messages for a corrupt stack, and for frames that it cannot name.
     for (const char* const complaint :
          {"corrupt stack", "previous frame", "Backtrace stopped", "signal handler called", "??"}) {
       EXPECT_EQ(output.find(complaint), std::string::npos) << complaint;

@@ -1,4 +1,5 @@
-// What valgrind_test looks at: generators that come, go, nest, allocate and recycle memory.
+// The program that valgrind_test runs: generators are created, destroyed and nested, and allocate
+// and reuse memory.
 
 #include <cstdio>
 #include <iterator>
@@ -28,7 +29,7 @@ int SumOfSquares(Yielder<int>& yielder, int n) {
 
 int Run() {
   int sum = 0;
-  // The second round gets the memory of the first again.
+  // The second round reuses the memory of the first.
   for (int round = 0; round < 2; ++round) {
     auto outer = fringe::MakeGenerator<int>(*OsStack::Create(64 << 10), [](Yielder<int>& yielder) {
       auto inner =

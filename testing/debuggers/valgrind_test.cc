@@ -1,10 +1,10 @@
-// Runs a program under Valgrind's memcheck, which must find nothing: see valgrind.bzl.
+// Runs a program under Valgrind's memcheck, which must report nothing: see valgrind.bzl.
 //
 //   valgrind_test PROGRAM TESTS_TO_LEAVE_OUT [TESTS_ON_THREADS]
 //   valgrind_test PROGRAM --expect_warning
 //
-// The second form is for a program that does not tell Valgrind of its stacks. Valgrind must say so:
-// otherwise its silence about the others would mean nothing.
+// The second form is for a program that does not register its stacks with Valgrind. Valgrind must
+// warn. Otherwise its silence about the other programs would mean nothing.
 
 #include <string>
 #include <vector>
@@ -16,8 +16,8 @@
 namespace fringe::testing {
 namespace {
 
-// Whether glibc guards the stacks of threads with MADV_GUARD_INSTALL, as from 2.42 on. Such a stack
-// and a neighbour, which may be a generator's, can be one mapping. Valgrind warns of switches
+// Whether glibc guards thread stacks with MADV_GUARD_INSTALL, as it does since 2.42. Such a stack
+// can share a mapping with a neighbour, such as a generator's stack. Valgrind warns of switches
 // there.
 #if defined(__GLIBC__)
 constexpr bool kThreadsHaveLightGuards = __GLIBC_PREREQ(2, 42);
@@ -50,7 +50,7 @@ class ValgrindTest : public ::testing::Test {
     ASSERT_GE(arguments.size(), 2U);
   }
 
-  // What Valgrind says of a stack pointer that goes where no stack is known.
+  // Valgrind's warning about a stack pointer outside all known stacks.
   static constexpr const char* kWarning = "client switching stacks?";
 };
 
@@ -66,7 +66,7 @@ TEST_F(ValgrindTest, MemcheckFindsNothing) {
     GTEST_SKIP() << "this Valgrind cannot read this compiler's debug information";
   }
   EXPECT_EQ(result.output.find(kWarning) != std::string::npos, expects_warning);
-  // What comes of a switch that Valgrind does not understand depends on where the stacks lie.
+  // The result of a switch that Valgrind does not recognise depends on the positions of the stacks.
   if (!expects_warning) {
     EXPECT_EQ(result.exit_status, 0);
   }

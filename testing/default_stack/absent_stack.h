@@ -1,4 +1,4 @@
-// Stacks that there are none of.
+// Stacks that cannot be created.
 
 #ifndef FRINGE_TESTING_DEFAULT_STACK_ABSENT_STACK_H_
 #define FRINGE_TESTING_DEFAULT_STACK_ABSENT_STACK_H_
@@ -13,7 +13,7 @@ namespace own {
 
 inline std::optional<fringe::OsStack> CreateNone(size_t) { return std::nullopt; }
 
-// Of more than any machine of 64 bits has.
+// Larger than the memory of any 64-bit machine.
 inline absl::StatusOr<fringe::OsStack> CreateTooLarge(size_t) {
   return fringe::OsStack::Create(size_t{1} << (sizeof(size_t) > 4 ? 60 : 30));
 }

@@ -1,4 +1,4 @@
-// A type that another default has too, created in a way of its own.
+// The type of another default stack, created in a different way.
 
 #ifndef FRINGE_TESTING_DEFAULT_STACK_COUNTED_STACK_H_
 #define FRINGE_TESTING_DEFAULT_STACK_COUNTED_STACK_H_

@@ -1,4 +1,4 @@
-// A library, compiled once for each name that LIBRARY gives it.
+// A library, compiled once for each value of LIBRARY.
 
 #ifndef FRINGE_TESTING_DEFAULT_STACK_LIBRARY_H_
 #define FRINGE_TESTING_DEFAULT_STACK_LIBRARY_H_
@@ -7,9 +7,9 @@
 
 namespace fringe::testing {
 
-// On which stack it runs a generator that names none.
-std::string WhereLibrary();         // it leaves that to the binary
-std::string WhereLibraryOnOwn();    // it has a default of its own
+// Returns: the stack of a generator in the library that does not name one.
+std::string WhereLibrary();         // the binary chooses
+std::string WhereLibraryOnOwn();    // the library has its own default
 std::string WhereLibraryCounted();  // the same
 
 }  // namespace fringe::testing

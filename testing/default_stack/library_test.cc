@@ -1,4 +1,4 @@
-// Libraries with default stacks of their own, in one program.
+// Libraries with their own default stacks, in one program.
 
 #include "testing/default_stack/library.h"
 
@@ -16,7 +16,7 @@ TEST(DefaultStackLibraryTest, EachRunsOnItsOwnAndTheOthersOnTheProgramsStack) {
   EXPECT_EQ(WhereLibraryCounted(), "fringe::OsStack");
 }
 
-// Two ways to create one type do not become one when they are linked.
+// Two libraries create one stack type in two ways. Linking must keep both.
 TEST(DefaultStackLibraryTest, StackOfTheSameTypeIsCreatedAsTheLibrarySays) {
   const int before = own::stacks_created;
   EXPECT_EQ(WhereLibraryCounted(), "fringe::OsStack");

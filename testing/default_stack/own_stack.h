@@ -1,4 +1,4 @@
-// A stack as a user writes one: memory of the program's own, and a promise that it is guarded.
+// A user-defined stack: memory of the program, declared guarded.
 
 #ifndef FRINGE_TESTING_DEFAULT_STACK_OWN_STACK_H_
 #define FRINGE_TESTING_DEFAULT_STACK_OWN_STACK_H_
@@ -14,7 +14,7 @@ namespace own {
 
 class OwnStack {
  public:
-  // Returns: nothing where the system has no memory for it.
+  // Returns: `nullopt` if the system has no memory for it.
   static std::optional<OwnStack> Create(size_t size_bytes) {
     auto memory = fringe::OsStack::Create(size_bytes);
     if (!memory.ok()) return std::nullopt;

@@ -1,4 +1,4 @@
-// Prints on which stack generators of its own and of a library's run.
+// Prints the stacks of its own generators and of a library's.
 
 #include <iostream>
 

@@ -1,4 +1,4 @@
-// One program, built with several default stacks, runs on each of them.
+// One program, built with several default stacks, must run on each of them.
 
 #include <cstddef>
 #include <map>
@@ -12,7 +12,7 @@
 namespace fringe::testing {
 namespace {
 
-std::map<std::string, std::string> programs;  // their paths, by the last part
+std::map<std::string, std::string> programs;  // their paths, by the last component
 
 std::string Output(const std::string& name) {
   const CommandResult result = RunCommand(Emulated(programs.at(name)));
@@ -36,9 +36,9 @@ TEST(DefaultStackTest, ProgramThatNamesNoneRunsOnThatOfTheBuild) {
   EXPECT_EQ(Output("program"), Output("program_of_cc_binary"));
 }
 
-// Fatal with the text of the error.
+// The failure is fatal, with the text of the error.
 TEST(DefaultStackTest, ProgramEndsWhereThereIsNoStack) {
-  // An address space of 32 bits holds any size that fits.
+  // A 32-bit address space can hold any size that is representable.
   if constexpr (sizeof(size_t) > 4) {
     const CommandResult too_large = RunCommand(Emulated(programs.at("program_too_large")));
     EXPECT_NE(too_large.exit_status, 0);

@@ -1,5 +1,5 @@
-// What `fringe_cc_test` hands on: a test that runs on the stack which its environment names, with
-// the arguments and the data that its BUILD file gives it.
+// `fringe_cc_test` passes on the arguments, data and environment of its BUILD target. The
+// environment names the stack that this test must run on.
 
 #include <cstdlib>
 #include <fstream>

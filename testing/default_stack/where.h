@@ -1,4 +1,4 @@
-// Tells on which stack a generator runs that names none.
+// Finds the stack of a generator that does not name one.
 
 #ifndef FRINGE_TESTING_DEFAULT_STACK_WHERE_H_
 #define FRINGE_TESTING_DEFAULT_STACK_WHERE_H_
@@ -23,6 +23,8 @@ std::string NameOf() {
 namespace {  // each translation unit has its own default stack
 
 // Runs a generator.
+//
+// Returns: the type of its stack, or "elsewhere" if the body's frame is not in such a stack.
 //
 // Returns: the type of its stack, or "elsewhere" where the body's frame lies in none such.
 [[maybe_unused]] std::string Where() {

@@ -1,5 +1,5 @@
-// Branches to an instruction that is not marked. All of the program is marked for BTI, as bti_test
-// is: where that is enforced it ends with SIGILL, elsewhere with 0.
+// Branches to an instruction without a landing pad. Like bti_test, the whole program is marked for
+// BTI. If BTI is enforced, it ends with SIGILL; otherwise with 0.
 
 #include <cstdint>
 

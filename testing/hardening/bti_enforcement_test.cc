@@ -1,5 +1,5 @@
-// bti_test is a test: of two CPUs the emulator has one that enforces landing pads, where a program
-// without one dies, and one that does not, where it lives. The arguments are that program and
+// Shows that bti_test can fail. The emulator has a CPU that enforces landing pads, where a program
+// without one ends with SIGILL, and a CPU that does not. The arguments are that program and
 // bti_test.
 
 #include <string>
@@ -14,7 +14,7 @@ namespace {
 std::string program_without_landing_pad;
 std::string bti_test;
 
-constexpr int kIllegalInstruction = 128 + 4;  // as a shell says it
+constexpr int kIllegalInstruction = 128 + 4;  // as a shell reports it
 
 class BtiEnforcementTest : public ::testing::Test {
  protected:
@@ -23,7 +23,7 @@ class BtiEnforcementTest : public ::testing::Test {
     ASSERT_FALSE(bti_test.empty()) << "the arguments are two programs";
   }
 
-  // Returns: what `program` ends with on `cpu`.
+  // Returns: the exit status of `program` on `cpu`.
   static int ExitStatusOn(const std::string& cpu, const std::string& program) {
     return RunCommand({Emulator(), "-cpu", cpu, program}).exit_status;
   }

@@ -1,7 +1,7 @@
-// A program in which every indirect branch must land on a marked instruction, those of the switch
-// included. It has neither a C library nor GoogleTest, since one unmarked object switches that off
-// for the whole of a program. A branch that goes wrong ends it with SIGILL, and what else goes
-// wrong is its exit status.
+// A program in which every indirect branch must land on a marked instruction, including those of
+// the switch. It has neither a C library nor GoogleTest, because one unmarked object disables
+// enforcement for the whole program. A wrong branch ends it with SIGILL. Its exit status reports
+// other failures.
 
 #include <elf.h>
 
@@ -11,7 +11,7 @@
 #include "arch/arch.h"
 
 extern "C" {
-extern const Elf64_Ehdr __ehdr_start;  // the linker defines it
+extern const Elf64_Ehdr __ehdr_start;  // defined by the linker
 [[noreturn, gnu::used]] void fringe_testing_main();
 }
 
@@ -36,7 +36,7 @@ enum Status : uintptr_t { kWell, kNotMarked, kWrongWord, kWrongEnd };
   __builtin_unreachable();
 }
 
-// Whether the kernel is asked to enforce it, by the program's own headers.
+// Whether the program's headers ask the kernel for enforcement.
 bool IsMarked() {
   struct Property {
     Elf64_Nhdr note;

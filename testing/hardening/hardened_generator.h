@@ -1,11 +1,11 @@
-// A generator in an object file of its own, whose code hardening_test looks at.
+// A generator in a separate object file, whose code hardening_test examines.
 
 #ifndef FRINGE_TESTING_HARDENING_HARDENED_GENERATOR_H_
 #define FRINGE_TESTING_HARDENING_HARDENED_GENERATOR_H_
 
 namespace fringe::testing {
 
-// Returns: the sum of 0 to `count - 1`, which a generator gave one by one.
+// Returns: the sum of 0 to `count - 1`, which a generator yields one by one.
 int SumOfGenerated(int count);
 
 }  // namespace fringe::testing

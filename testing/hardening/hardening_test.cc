@@ -1,5 +1,5 @@
-// What the config `hardened` asks of the compiler and the linker is there, in our object files and
-// in the program that is linked of them. The arguments are the archives of the object files.
+// Checks that the object files and the linked program have the properties that the config
+// `hardened` requests. The arguments are the archives of the object files.
 
 #include <cstddef>
 #include <cstdlib>
@@ -19,15 +19,15 @@ namespace {
 std::string program;
 std::vector<std::string> archives;
 
-// Whether indirect branches are to land on marked instructions.
+// Whether indirect branches must land on marked instructions.
 #if defined(__CET__) || defined(__ARM_FEATURE_BTI_DEFAULT)
 constexpr bool kMarksBranches = true;
 #else
 constexpr bool kMarksBranches = false;
 #endif
 
-// The property that says so, as readelf prints it, and the instructions with which the switch
-// jumps, pads and arrives, as objdump does.
+// The property for that, as readelf prints it. Then the instructions of a switch, as objdump prints
+// them: the jump, the landing pad, and the target of the jump.
 #if defined(__x86_64__)
 constexpr const char* kProperty = "IBT, SHSTK";
 constexpr const char* kJump = "jmp +\\*0x[0-9a-f]+\\(%r(si|dx)\\)";
@@ -42,7 +42,7 @@ constexpr const char* kJump = "";
 constexpr const char* kLandingPad = "";
 #endif
 
-// Returns: what a tool prints, which must succeed, line by line.
+// Returns: the output of a tool, line by line. The tool must succeed.
 std::vector<std::string> RunTool(const std::vector<std::string>& words) {
   const CommandResult result = RunCommand(words);
   EXPECT_EQ(result.exit_status, 0) << words[0] << ": " << result.output;
@@ -74,7 +74,7 @@ TEST_F(HardeningTest, StackIsNotExecutable) {
   EXPECT_EQ(count, 1U);
 }
 
-// Each object says so, or else the linker falls back to a stack that is executable.
+// Each object must say so. Otherwise the linker makes the stack executable.
 TEST_F(HardeningTest, NoObjectWantsAnExecutableStack) {
   for (const std::string& archive : archives) {
     size_t objects = 0;
@@ -101,8 +101,8 @@ TEST_F(HardeningTest, EverySymbolIsBoundAtTheStart) {
   EXPECT_TRUE(binds_now);
 }
 
-// One that is not marked would switch the enforcement off for a whole program. (That of a program
-// with Debian's start files is off, since these are not marked: so object by object.)
+// One unmarked object would disable enforcement for the whole program. Each object is checked,
+// because Debian's start files are not marked, so the linked program has no enforcement.
 TEST_F(HardeningTest, EveryObjectIsMarked) {
   if (!kMarksBranches) GTEST_SKIP() << "nothing is marked on this CPU";
   for (const std::string& archive : archives) {
@@ -121,20 +121,20 @@ TEST_F(HardeningTest, EveryObjectIsMarked) {
 TEST_F(HardeningTest, EveryResumeAddressIsALandingPad) {
   if (!kMarksBranches) GTEST_SKIP() << "there are no landing pads on this CPU";
   const std::regex jump(kJump);
-  // The machine's own knows its own instructions alone.
+  // The native objdump supports only native instructions.
   const std::string objdump = Emulator() == nullptr ? "objdump" : "aarch64-linux-gnu-objdump";
   size_t resume_addresses = 0;
   for (const std::string& archive : archives) {
     const std::vector<std::string> lines =
         RunTool({objdump, "--disassemble", "--no-show-raw-insn", archive});
     for (size_t i = 0; i + 2 < lines.size(); ++i) {
-      // Behind the jump of a `Finish` there is no resume address.
+      // There is no resume address after the jump of a `Finish`.
       if (!std::regex_search(lines[i], jump) || !Contains(lines[i + 1], "nop")) continue;
       ++resume_addresses;
       EXPECT_TRUE(Contains(lines[i + 2], kLandingPad)) << archive << ": " << lines[i + 2];
     }
   }
-  // A resume, a resume off the fast path, a cancel and a suspend at least.
+  // At least a resume, a resume off the fast path, a cancel and a suspend.
   EXPECT_GE(resume_addresses, 4U);
 }
 
@@ -151,7 +151,7 @@ TEST_F(HardeningTest, StackProtectorAndFortificationAreOn) {
 #endif
 }
 
-// And all of it works.
+// The code must also work.
 TEST_F(HardeningTest, GeneratorsRun) { EXPECT_EQ(SumOfGenerated(100), 4950); }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Looks into the objects of both sides: one that is compiled without exceptions refers to nothing
-// of theirs, neither of the library's nor of the C++ runtime's.
+// Examines the objects of both sides. The object compiled without exceptions must not refer to
+// exception functions of the library or of the C++ runtime.
 
 #include <cstdlib>
 #include <fstream>
@@ -11,7 +11,7 @@
 
 namespace {
 
-// Returns: what `nm` says of a side: the contents of the file that an environment variable names.
+// Returns: the output of `nm` for a side, from the file that an environment variable names.
 std::string Symbols(const char* variable) {
   const char* const path = std::getenv(variable);
   std::ifstream file(path == nullptr ? "" : path);
@@ -19,7 +19,7 @@ std::string Symbols(const char* variable) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// What only code with exceptions refers to.
+// Symbols that only code with exceptions refers to.
 const std::vector<std::string> kOfExceptions = {
     "fringe_thread_slot", "ThreadExceptionState", "ForcedUnwind",      "__cxa_allocate_exception",
     "__cxa_throw",        "__cxa_rethrow",        "__cxa_begin_catch", "__cxa_end_catch",
@@ -29,7 +29,7 @@ const std::vector<std::string> kOfExceptions = {
 
 TEST(CodeTest, NothingOfExceptionsWithoutThem) {
   const std::string symbols = Symbols("WITHOUT_EXCEPTIONS");
-  // It is the object that is meant, and has a generator in it.
+  // It is the right object: it has a generator in it.
   ASSERT_NE(symbols.find("no_exceptions"), std::string::npos);
   ASSERT_NE(symbols.find("WithoutExceptions"), std::string::npos);
   for (const std::string& name : kOfExceptions) {
@@ -37,8 +37,8 @@ TEST(CodeTest, NothingOfExceptionsWithoutThem) {
   }
 }
 
-// A function that takes a generator has the generator's full name in its own: one that is declared
-// on one side and defined on the other is not found by the linker.
+// The name of a function that takes a generator contains the generator's full type. If it is
+// declared on one side and defined on the other, the linker does not find it.
 TEST(CodeTest, GeneratorsWithAndWithoutExceptionsAreDifferentTypes) {
   const std::string without = Symbols("WITHOUT_EXCEPTIONS");
   EXPECT_NE(without.find("no_exceptions"), std::string::npos);
@@ -48,7 +48,7 @@ TEST(CodeTest, GeneratorsWithAndWithoutExceptionsAreDifferentTypes) {
   }
 }
 
-// That is: the first test would see it.
+// Shows that the first test can fail.
 TEST(CodeTest, AllOfThatWithThem) {
   const std::string symbols = Symbols("WITH_EXCEPTIONS");
   ASSERT_NE(symbols.find("WithExceptions"), std::string::npos);

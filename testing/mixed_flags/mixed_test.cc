@@ -1,5 +1,5 @@
-// Translation units with exceptions and without, with RTTI and without, in one program.
-// docs/exceptions.md says what is supported.
+// Translation units with and without exceptions, and with and without RTTI, in one program.
+// docs/exceptions.md lists what is supported.
 
 #include <functional>
 #include <string>
@@ -37,7 +37,7 @@ TEST(MixedTest, EachUsesItsOwn) {
   }
 }
 
-// A generator of each side resumes one of each, behind a function.
+// A generator of each side resumes one of each side, behind a function.
 TEST(MixedTest, GeneratorsOfBothSidesResumeOneAnother) {
   for (const Side* outer : {&WithExceptions(), &WithoutExceptions(), &WithoutRtti()}) {
     for (const Side* inner : {&WithExceptions(), &WithoutExceptions(), &WithoutRtti()}) {
@@ -50,8 +50,8 @@ TEST(MixedTest, GeneratorsOfBothSidesResumeOneAnother) {
 
 #if FRINGE_EXCEPTIONS
 
-// What a body without exceptions calls may throw and catch, as long as it does not suspend
-// meanwhile.
+// Functions that a body without exceptions calls may throw and catch, if the body does not suspend
+// in between.
 TEST(MixedTest, HandlerBelowABodyWithoutExceptionsThatDoesNotSuspend) {
   for (const Side* side : {&WithExceptions(), &WithoutExceptions(), &WithoutRtti()}) {
     auto next = CountDown(3);
@@ -63,7 +63,7 @@ TEST(MixedTest, HandlerBelowABodyWithoutExceptionsThatDoesNotSuspend) {
       }
       return next();
     });
-    // In a handler, and out of it.
+    // Inside a handler, and after it.
     try {
       throw 1;
     } catch (int) {
@@ -77,7 +77,7 @@ TEST(MixedTest, HandlerBelowABodyWithoutExceptionsThatDoesNotSuspend) {
   }
 }
 
-// A body with exceptions that is in a handler may be resumed by a generator without.
+// A body with exceptions that is in a handler may be resumed by a generator without exceptions.
 TEST(MixedTest, HandlerInAGeneratorThatOneWithoutExceptionsResumes) {
   const std::function<int()> inner = WithExceptions().make([next = CountDown(3)]() mutable {
     try {
@@ -103,8 +103,8 @@ TEST(MixedTest, ExceptionLeavesABodyWithExceptions) {
   }
 }
 
-// As at a `noexcept` function: nothing in a body without exceptions could handle it, and the
-// resumer's frames are on another stack.
+// As with a `noexcept` function: a body without exceptions cannot handle it, and the resumer's
+// frames are on another stack.
 TEST(MixedDeathTest, ExceptionThatLeavesABodyWithoutExceptionsTerminates) {
   auto run = [] {
     const std::function<int()> resume =

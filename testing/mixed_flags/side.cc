@@ -1,4 +1,4 @@
-// Compiled once for each side; MIXED_SIDE is the name of its function in sides.h.
+// Compiled once for each side. MIXED_SIDE is the name of its function in sides.h.
 
 #include <functional>
 #include <memory>

@@ -1,5 +1,5 @@
-// One program of translation units whose flags differ. Each side has the same functions, compiled
-// with its own flags; only types that mean the same everywhere pass between them.
+// One program of translation units with different flags. Each side has the same functions, compiled
+// with its own flags. Only types that are the same in every mode pass between them.
 
 #ifndef FRINGE_TESTING_MIXED_SIDES_H_
 #define FRINGE_TESTING_MIXED_SIDES_H_
@@ -9,13 +9,13 @@
 namespace mixed {
 
 struct Side {
-  // Whether it was compiled with exceptions, and with RTTI.
+  // Whether it was compiled with exceptions and with RTTI.
   bool has_exceptions;
   bool has_rtti;
-  // Sums what a generator of its own suspends with.
+  // Returns: the sum of the outputs of one of its generators.
   int (*sum)(int n);
-  // A generator of its own behind a function that resumes it, -1 at its end. It suspends with what
-  // `next` returns, called on its stack, until that is negative.
+  // Returns: a function that resumes a generator of this side, and returns -1 at its end. The
+  //   generator suspends with the results of `next`, called on its stack, until one is negative.
   std::function<int()> (*make)(std::function<int()> next);
 };
 

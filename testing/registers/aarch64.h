@@ -1,12 +1,12 @@
-// What a test of registers knows of those of AArch64: see opaque.h.
+// The registers of AArch64, for tests: see opaque.h.
 
 #ifndef FRINGE_TESTING_REGISTERS_AARCH64_H_
 #define FRINGE_TESTING_REGISTERS_AARCH64_H_
 
 #include <cstdint>
 
-// The asm constraints of the registers that hold a value of a type; memory where this target has no
-// such register.
+// The asm constraints for registers that can hold a value of a type; for memory if this target has
+// no such register.
 #define FRINGE_REGISTER_FLOAT "w"
 #define FRINGE_REGISTER_LONG_DOUBLE "w"
 #define FRINGE_REGISTER_VECTOR128 "w"
@@ -18,18 +18,18 @@ namespace fringe::testing {
 // As many as there are registers, and one more.
 inline constexpr int kLiveLongDoubles = 33;
 
-// Returns: where the next instruction is.
+// Returns: the address of the next instruction.
 [[gnu::always_inline]] inline const void* NextInstruction() {
   const void* pc;
   asm volatile("adr %0, . + 4" : "=r"(pc));
   return pc;
 }
 
-// Overwrites every register that a compiler may keep a value in, but for the stack and frame
+// Overwrites every register that a compiler may keep a value in, except the stack and frame
 // pointers. Not for functions that call `alloca` or have over-aligned locals: Clang keeps the
 // address of those in `x19`.
 [[gnu::always_inline]] inline void ScrambleRegisters() {
-  // To both halves of each vector register: a callee of the ABI keeps the lower ones of v8 to v15.
+  // Writes both halves of each vector register: a callee preserves the lower halves of v8 to v15.
   asm volatile(
       "movi v0.16b, 0xa5\n\t"
       ".irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, "

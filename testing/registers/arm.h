@@ -1,12 +1,12 @@
-// What a test of registers knows of those of 32-bit Arm: see opaque.h.
+// The registers of 32-bit Arm, for tests: see opaque.h.
 
 #ifndef FRINGE_TESTING_REGISTERS_ARM_H_
 #define FRINGE_TESTING_REGISTERS_ARM_H_
 
 #include <cstdint>
 
-// The asm constraints of the registers that hold a value of a type; memory where this target has no
-// such register.
+// The asm constraints for registers that can hold a value of a type; for memory if this target has
+// no such register.
 #if defined(__ARM_FP)
 #define FRINGE_REGISTER_FLOAT "w"
 #define FRINGE_REGISTER_LONG_DOUBLE "w"
@@ -27,18 +27,19 @@ namespace fringe::testing {
 // As many as there are registers, and one more.
 inline constexpr int kLiveLongDoubles = 33;
 
-// Returns: where the instruction after the next is, or one shortly after it.
+// Returns: the address of the instruction after the next, or one shortly after it.
 [[gnu::always_inline]] inline const void* NextInstruction() {
   const void* pc;
   asm volatile("mov %0, pc" : "=r"(pc));
   return pc;
 }
 
-// Overwrites every register that a compiler may keep a value in, but for the stack and frame
+// Overwrites every register that a compiler may keep a value in, except the stack and frame
 // pointers. Not for functions that call `alloca` or have over-aligned locals: Clang keeps the
 // address of those in `r6`.
 [[gnu::always_inline]] inline void ScrambleRegisters() {
-  // One line to an instruction: GCC takes a branch for long enough by how many lines it spans.
+  // One line per instruction: GCC estimates the length of a branch from the number of lines that it
+  // spans.
 #if defined(__ARM_FP)
   asm volatile(
       "vmov d0, r0, r0\n\t"
@@ -85,7 +86,7 @@ inline constexpr int kLiveLongDoubles = 33;
       : "d16", "d17", "d18", "d19", "d20", "d21", "d22", "d23", "d24", "d25", "d26", "d27", "d28",
         "d29", "d30", "d31");
 #endif
-  // All but the frame pointer, which is one of r7 and r11.
+  // All except the frame pointer, which is r7 or r11.
 #if defined(__thumb__)
 #define FRINGE_SCRAMBLE "r11"
 #else

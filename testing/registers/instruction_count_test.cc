@@ -1,5 +1,5 @@
-// How many instructions a resume and a suspend take, and that none of them is a call. Counted one
-// by one, in code compiled at -O2 whatever the build says.
+// Counts the instructions of a resume and a suspend, and checks that none of them is a call. The
+// code is always compiled at -O2 and is single-stepped.
 
 #include <ucontext.h>
 
@@ -25,7 +25,7 @@ TEST(InstructionCountTest, IsNotOfThisCpu) {
 
 #else
 
-// Of UBSan's runtime.
+// Defined by UBSan's runtime.
 extern "C" [[gnu::weak]] void __ubsan_handle_pointer_overflow();
 
 namespace fringe::testing {
@@ -45,7 +45,7 @@ struct Count {
   size_t calls;
 };
 
-// Returns: what `round_trips(2 * n)` takes more than `round_trips(n)`, by n.
+// Returns: the difference between `round_trips(2 * n)` and `round_trips(n)`, divided by n.
 template <typename F>
 Count PerRoundTrip(F round_trips) {
   constexpr size_t kRoundTrips = 16;
@@ -59,14 +59,15 @@ Count PerRoundTrip(F round_trips) {
     }
     return Count{instructions, calls};
   };
-  count(kRoundTrips);  // once without: the dynamic linker, the first resume
+  count(kRoundTrips);  // runs once without counting: the dynamic linker, the first resume
   const Count once = count(kRoundTrips);
   const Count twice = count(2 * kRoundTrips);
   return {(twice.instructions - once.instructions) / kRoundTrips,
           (twice.calls - once.calls) / kRoundTrips};
 }
 
-// Whether a sanitizer has added instructions. GCC defines nothing for UBSan, but links its runtime.
+// Whether a sanitizer has added instructions. GCC defines no macro for UBSan, but links its
+// runtime.
 bool IsSanitized() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return true;
@@ -96,11 +97,11 @@ using Uint64Generator = Generator<uint64_t, uint64_t, OsStack>;
   return sum;
 }
 
-// By how much a CPU exceeds the bounds below. On RISC-V an address takes two instructions, and each
-// constant or word that the others have as an operand takes one of its own. So it is on PowerPC,
-// where a resume also copies the back chain, and a switch saves r2 and jumps by ctr. On 32-bit x86
-// code finds out where it is by two more in each direction, and in the load of a thread-local;
-// there are few registers, and the values take two each.
+// The number of instructions by which a CPU exceeds the bounds below. On RISC-V, an address takes
+// two instructions, and each constant or memory operand takes one. PowerPC is similar. There, a
+// resume also copies the back chain, and a switch saves r2 and jumps through ctr. On 32-bit x86,
+// code reads its own address with two more instructions in each direction, and when it loads a
+// thread-local variable. It has few registers, and each value takes two of them.
 #if defined(__powerpc64__)
 constexpr size_t kMoreRaw = 12;
 constexpr size_t kMoreGenerator = 18;
@@ -140,7 +141,7 @@ TEST(InstructionCountTest, GeneratorRoundTrip) {
   EXPECT_LE(count.instructions, 44U + kMoreGenerator);
 #endif
   RecordProperty("instructions", static_cast<int>(count.instructions));
-  // Not by its destructor, which needs exceptions.
+  // Does not rely on the destructor, which needs exceptions.
   static_cast<void>(std::move(generator).UnsafeUnwrap());
 }
 

@@ -1,8 +1,8 @@
-// Values that live where a test wants them: in a register, unknown to the compiler.
+// Values in the registers that a test selects, opaque to the compiler.
 //
 //   double kept = 1.5;
-//   Hide(kept);          // now in a register, and the compiler cannot tell what it is
-//   arch::Resume(...);   // so it must keep it over this
+//   Hide(kept);          // now in a register, and unknown to the compiler
+//   arch::Resume(...);   // so the compiler must keep it across this
 //   EXPECT_EQ(kept, 1.5);
 
 #ifndef FRINGE_TESTING_REGISTERS_OPAQUE_H_
@@ -11,7 +11,8 @@
 #include <cstdint>
 #include <type_traits>
 
-// One to a CPU: the classes of registers, and how to overwrite them all (`ScrambleRegisters`).
+// One header per CPU: the classes of registers, and how to overwrite them all
+// (`ScrambleRegisters`).
 #if defined(__x86_64__)
 #include "testing/registers/x86_64.h"
 #elif defined(__aarch64__)
@@ -43,8 +44,8 @@ __extension__ using WideInteger = unsigned __int128;
 using WideInteger = uint64_t;
 #endif
 
-// Makes `value` one that the compiler does not know and cannot compute again, in a register of the
-// class that its type uses; in memory where this target has no such register.
+// Makes `value` unknown to the compiler, so that it cannot be recomputed. Puts it in a register of
+// the class that its type uses, or in memory if this target has no such register.
 template <typename T>
 [[gnu::always_inline]] inline void Hide(T& value) {
   if constexpr (std::is_same_v<T, WideInteger>) {

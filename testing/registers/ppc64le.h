@@ -1,14 +1,14 @@
-// What a test of registers knows of those of 64-bit PowerPC: see opaque.h.
+// The registers of 64-bit PowerPC, for tests: see opaque.h.
 
 #ifndef FRINGE_TESTING_REGISTERS_PPC64LE_H_
 #define FRINGE_TESTING_REGISTERS_PPC64LE_H_
 
 #include <cstdint>
 
-// The asm constraints of the registers that hold a value of a type; memory where this target has no
-// such register.
+// The asm constraints for registers that can hold a value of a type; for memory if this target has
+// no such register.
 #define FRINGE_REGISTER_FLOAT "d"
-// A pair of them, for which Clang has no constraint.
+// A pair of registers, for which Clang has no constraint.
 #if defined(__clang__)
 #define FRINGE_REGISTER_LONG_DOUBLE "m"
 #else
@@ -27,7 +27,7 @@ namespace fringe::testing {
 // As many as there are pairs of registers, and one more.
 inline constexpr int kLiveLongDoubles = 17;
 
-// Returns: where the next instruction is.
+// Returns: the address of the next instruction.
 [[gnu::always_inline]] inline const void* NextInstruction() {
   const char* pc;
   asm volatile(
@@ -40,12 +40,12 @@ inline constexpr int kLiveLongDoubles = 17;
   return pc + 4;
 }
 
-// Overwrites every register that a compiler may keep a value in, but for the stack and frame
-// pointers and the TOC's, and for Clang's `r30`.
+// Overwrites every register that a compiler may keep a value in, except the stack and frame
+// pointers, the TOC pointer, and Clang's `r30`.
 [[gnu::always_inline]] inline void ScrambleRegisters() {
   uint64_t garbage = 0xa5a5a5a5a5a5a5a5;
 #if defined(__VSX__)
-  // To both halves of each: a callee of the ABI keeps those of vs14 to vs31 that are f14 to f31.
+  // Writes both halves of each: a callee preserves the halves of vs14 to vs31 that are f14 to f31.
   asm volatile(
       ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, "
       "23, 24, 25, 26, 27, 28, 29, 30, 31\n\t"
@@ -79,7 +79,7 @@ inline constexpr int kLiveLongDoubles = 17;
       : "r0", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "r14", "r15", "r16",
         "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29");
 #if !defined(__clang__)
-  // By this register Clang reaches the locals of a function that has over-aligned ones.
+  // Clang addresses the locals of a function with over-aligned locals through this register.
   asm volatile("li 30, -0x5a5" : : : "r30");
 #endif
 }

@@ -1,12 +1,12 @@
-// What a test of registers knows of those of 64-bit RISC-V: see opaque.h.
+// The registers of 64-bit RISC-V, for tests: see opaque.h.
 
 #ifndef FRINGE_TESTING_REGISTERS_RISCV64_H_
 #define FRINGE_TESTING_REGISTERS_RISCV64_H_
 
 #include <cstdint>
 
-// The asm constraints of the registers that hold a value of a type; memory where this target has no
-// such register.
+// The asm constraints for registers that can hold a value of a type; for memory if this target has
+// no such register.
 #if defined(__riscv_flen) && __riscv_flen >= 64
 #define FRINGE_REGISTER_FLOAT "f"
 #else
@@ -19,17 +19,17 @@
 
 namespace fringe::testing {
 
-// They live in pairs of integer registers, or in memory.
+// Their values are in pairs of integer registers, or in memory.
 inline constexpr int kLiveLongDoubles = 17;
 
-// Returns: where the next instruction is.
+// Returns: the address of the next instruction.
 [[gnu::always_inline]] inline const void* NextInstruction() {
   const char* pc;
   asm volatile("auipc %0, 0" : "=r"(pc));
   return pc + 4;
 }
 
-// Overwrites every register that a compiler may keep a value in, but for the stack and frame
+// Overwrites every register that a compiler may keep a value in, except the stack and frame
 // pointers. Not for functions that call `alloca` or have over-aligned locals: Clang keeps the
 // address of those in `s1`.
 [[gnu::always_inline]] inline void ScrambleRegisters() {

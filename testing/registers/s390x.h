@@ -1,14 +1,14 @@
-// What a test of registers knows of those of z/Architecture: see opaque.h.
+// The registers of z/Architecture, for tests: see opaque.h.
 
 #ifndef FRINGE_TESTING_REGISTERS_S390X_H_
 #define FRINGE_TESTING_REGISTERS_S390X_H_
 
 #include <cstdint>
 
-// The asm constraints of the registers that hold a value of a type; memory where this target has no
-// such register.
+// The asm constraints for registers that can hold a value of a type; for memory if this target has
+// no such register.
 #define FRINGE_REGISTER_FLOAT "f"
-// A pair of them; in a vector register where there are those.
+// A pair of registers, or a vector register if there are any.
 #define FRINGE_REGISTER_LONG_DOUBLE "f"
 #if defined(__VX__)
 #define FRINGE_REGISTER_VECTOR128 "v"
@@ -23,15 +23,15 @@ namespace fringe::testing {
 // As many as there are pairs of registers, and one more.
 inline constexpr int kLiveLongDoubles = 9;
 
-// Returns: where the next instruction is.
+// Returns: the address of the next instruction.
 [[gnu::always_inline]] inline const void* NextInstruction() {
   const char* pc;
   asm volatile("larl %0, ." : "=r"(pc));
   return pc + 6;
 }
 
-// Overwrites every register that a compiler may keep a value in, but for the stack and frame
-// pointers, and those that GCC uses for itself: r12 and r13.
+// Overwrites every register that a compiler may keep a value in, except the stack and frame
+// pointers, and r12 and r13, which GCC reserves.
 [[gnu::always_inline]] inline void ScrambleRegisters() {
 #if defined(__VX__)
   asm volatile(

@@ -1,5 +1,5 @@
-// What an unwinder that arrives at a resume address takes the registers to be, for tests that
-// compare it with what the side that is to be resumed there has left in the record.
+// Compares the registers that an unwinder restores at a resume address with the words in the record
+// of the side to be resumed.
 
 #ifndef FRINGE_TESTING_REGISTERS_SAVED_REGISTERS_H_
 #define FRINGE_TESTING_REGISTERS_SAVED_REGISTERS_H_
@@ -13,7 +13,7 @@
 
 namespace fringe::testing {
 
-// Which register of the ABI's DWARF mapping each word of a record's half is.
+// The DWARF number of the register in each word of a record's half.
 struct SavedRegister {
   int number;
   void* arch::SavedRegisters::*word;
@@ -51,25 +51,25 @@ inline constexpr SavedRegister kSavedRegisters[] = {{6, &arch::SavedRegisters::f
 #error "Tests of unwinding do not know which registers this CPU's record holds: say so here."
 #endif
 
-// How far above the stack pointer at a call the CFA is.
+// The distance from the stack pointer at a call to the CFA.
 #if defined(__s390x__)
 inline constexpr uintptr_t kCfaOffset = 160;
 #else
 inline constexpr uintptr_t kCfaOffset = 0;
 #endif
 
-// What was found so far.
+// The results so far.
 struct Arrivals {
-  size_t count = 0;  // how often an unwinder stood at a resume address
-  size_t wrong = 0;  // registers that were not those of the record then
+  size_t count = 0;  // how often an unwinder was at a resume address
+  size_t wrong = 0;  // registers that differed from the record
 };
 
-// Compares the registers of the frame that `context` stands in with the words of `record`, where
-// that is at the resume address of one of its sides.
+// Compares the registers of the frame of `context` with the words of `record`, if the frame is at
+// the resume address of one of its sides.
 inline void CompareRegisters(_Unwind_Context* context, const arch::LinkRecord& record,
                              Arrivals& arrivals) {
 #if defined(__arm__)
-  // What bit 0 says of the code is lost here.
+  // Drops bit 0, which is the instruction set.
   const int interrupted = 0;
   const auto pc = static_cast<uintptr_t>(_Unwind_GetIP(context));
   constexpr uintptr_t kAddress = ~uintptr_t{1};
@@ -79,7 +79,7 @@ inline void CompareRegisters(_Unwind_Context* context, const arch::LinkRecord& r
   constexpr uintptr_t kAddress = ~uintptr_t{0};
 #endif
   for (const arch::SavedRegisters* half : {&record.resumer, &record.generator}) {
-    // The end of the stack has no address, nor has a record that was never used.
+    // The end of the stack has no address, and neither has an unused record.
     const auto resume_address = reinterpret_cast<uintptr_t>(half->pc) & kAddress;
     if (pc == 0 || pc != resume_address) continue;
     ++arrivals.count;
@@ -88,7 +88,7 @@ inline void CompareRegisters(_Unwind_Context* context, const arch::LinkRecord& r
 #else
     const auto cfa = static_cast<uintptr_t>(_Unwind_GetCFA(context));
 #endif
-    // Above a signal's frame, this is not everywhere where the stack pointer was.
+    // Above a signal frame, this is not the stack pointer on every CPU.
     if (interrupted == 0 && cfa != reinterpret_cast<uintptr_t>(half->sp) + kCfaOffset) {
       ++arrivals.wrong;
     }

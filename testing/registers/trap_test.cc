@@ -1,6 +1,6 @@
-// Each trap of a switch in inline assembly: what the compiler keeps over one, on either side, in
-// whichever place. docs/design.md lists the traps. Compiled under more flags than the build's own,
-// see BUILD.
+// Tests each trap of a switch in inline assembly: values that the compiler keeps across it, on
+// either side, in any location. arch/README.md lists the traps. BUILD compiles this with more flags
+// than those of the build.
 
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +28,7 @@ constexpr size_t kStackBytes = 256 << 10;
 
 // --- The sides of a switch -----------------------------------------------------------------------
 
-// Each is called where a switch is wanted, and is inlined there.
+// Each is called where a switch is needed, and is inlined there.
 
 struct RawResume {
   arch::LinkRecord* record;
@@ -52,17 +52,17 @@ struct GeneratorSuspend {
 
 // --- The traps -----------------------------------------------------------------------------------
 
-// Each has `Run(side)`, a function that keeps something over several switches and returns how many
-// pieces of it were wrong afterwards.
+// Each has `Run(side)`, a function that keeps values across several switches and returns the number
+// of wrong ones afterwards.
 
 constexpr int kSwitches = 3;
 
-// A leaf function's locals lie below its stack pointer. Whatever a switch pushes lands on them.
+// A leaf function's locals are below its stack pointer. A push in a switch would overwrite them.
 struct RedZone {
   static constexpr const char* kName = "RedZone";
 
-  // Whether the locals were below the stack pointer: where the compiler uses no red zone, this is
-  // no test of it.
+  // Whether the locals were below the stack pointer. If the compiler uses no red zone, this test is
+  // void.
   static inline bool below_stack_pointer;
 
   template <typename Side>
@@ -79,8 +79,8 @@ struct RedZone {
   }
 };
 
-// Beside an `alloca`, Clang finds an over-aligned local by a register of its own, and GCC by the
-// frame pointer.
+// In a function with `alloca`, Clang addresses an over-aligned local through a reserved register,
+// and GCC through the frame pointer.
 struct BasePointer {
   static constexpr const char* kName = "BasePointer";
 
@@ -195,8 +195,7 @@ struct LiveMasks {
 #endif
 
 #if defined(__ARM_FEATURE_SVE)
-// Vectors of whichever length the CPU has, and predicates. They have no size, so there is no array
-// of them.
+// Scalable vectors and predicates. They have no size, so there is no array of them.
 struct LiveScalable {
   static constexpr const char* kName = "Scalable";
 
@@ -223,7 +222,7 @@ struct LiveScalable {
 };
 #endif
 
-// A few of everything, so that no class of registers is spilt for want of others.
+// A few values of each class, so that no class is spilled for lack of registers in another.
 struct LiveMixture {
   static constexpr const char* kName = "Mixture";
 
@@ -244,7 +243,7 @@ struct LiveMixture {
   }
 };
 
-// What this target has registers for; the test below says what is missing.
+// The register classes of this target. The test below reports the missing ones.
 using Traps = ::testing::Types<
 #if defined(__AVX__)
     Live<Vector256>,
@@ -281,7 +280,7 @@ TEST(TrapTargetTest, HasEveryRegister) {
 
 // --- The tests -----------------------------------------------------------------------------------
 
-// A trap is sprung by the other side's use of the registers, so the other side uses all of them.
+// A trap takes effect if the other side uses the registers, so the other side uses all of them.
 
 struct TrapNames {
   template <typename Trap>
@@ -301,7 +300,7 @@ class TrapTest : public ::testing::Test {
 };
 TYPED_TEST_SUITE(TrapTest, Traps, TrapNames);
 
-// For the end of a test of leaf functions: says so where it was none.
+// For the end of a test of leaf functions: skips the test if it was void.
 template <typename Trap>
 bool IsWhatItSays() {
   if constexpr (std::is_same_v<Trap, RedZone>) return RedZone::below_stack_pointer;
@@ -323,7 +322,7 @@ TYPED_TEST(TrapTest, KeepsItOverARawResume) {
   }
 }
 
-// What the generator of the next test tells it.
+// The message to the generator of the next test.
 struct Progress {
   bool finished = false;
   unsigned wrong = 0;
@@ -376,8 +375,8 @@ TYPED_TEST(TrapTest, KeepsItOverASuspend) {
 }
 
 #if defined(__MMX__)
-// The compilers keep integers of MMX registers only where intrinsics ask for them, and the ABI
-// wants `emms` before a call; a switch is none. Both sides leave the x87 unit alone meanwhile.
+// Compilers keep integers in MMX registers only if intrinsics request it. The ABI requires `emms`
+// before a call, but a switch is not a call. Neither side uses the x87 unit in between.
 TEST(MmxTest, KeepsThemOverARawResume) {
   const RawGenerator<> generator(*OsStack::Create(kStackBytes),
                                  [](uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
@@ -411,7 +410,7 @@ TEST(MmxTest, KeepsThemOverARawResume) {
 #if defined(__powerpc64__)
 [[gnu::noinline]] void ResumeOnce(arch::LinkRecord* record) { arch::Resume(0, record); }
 
-// No statement can ask for a condition to be in one of them, but a caller may have one there.
+// No statement can place a condition in one of these, but a caller may have one there.
 TEST(ConditionRegisterTest, AFunctionThatResumesKeepsThoseOfItsCaller) {
   const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever);
   constexpr uint64_t kKept = 0x00fff000;  // cr2 to cr4

@@ -1,4 +1,4 @@
-// What a test of registers knows of those of 32-bit x86: see opaque.h.
+// The registers of 32-bit x86, for tests: see opaque.h.
 
 #ifndef FRINGE_TESTING_REGISTERS_X86_H_
 #define FRINGE_TESTING_REGISTERS_X86_H_
@@ -7,8 +7,8 @@
 
 #include "arch/arch.h"
 
-// The asm constraints of the registers that hold a value of a type; memory where this target has no
-// such register.
+// The asm constraints for registers that can hold a value of a type; for memory if this target has
+// no such register.
 #if defined(__SSE_MATH__)
 #define FRINGE_REGISTER_FLOAT "x"
 #else
@@ -33,10 +33,10 @@
 
 namespace fringe::testing {
 
-// One less than the x87 unit holds: the compilers want a place to work in.
+// One fewer than the x87 unit has, because compilers need one register to work with.
 inline constexpr int kLiveLongDoubles = 7;
 
-// Returns: where the next instruction is, or one shortly before it.
+// Returns: the address of the next instruction, or of one shortly before it.
 [[gnu::always_inline]] inline const void* NextInstruction() {
   const void* pc;
 #if defined(__PIC__)
@@ -47,7 +47,7 @@ inline constexpr int kLiveLongDoubles = 7;
   return pc;
 }
 
-// Overwrites every register that a compiler may keep a value in, but for the stack and frame
+// Overwrites every register that a compiler may keep a value in, except the stack and frame
 // pointers. Not for functions that call `alloca` or have over-aligned locals: Clang keeps the
 // address of those in `esi`.
 [[gnu::always_inline]] inline void ScrambleRegisters() {
@@ -57,7 +57,7 @@ inline constexpr int kLiveLongDoubles = 7;
   const auto* garbage = kGarbage;
   asm volatile("" : "+r"(garbage));
 
-  // Pushes eight values, the registers' number, and then marks all of them as free.
+  // Pushes eight values, all that the unit can hold, and then marks all of them as free.
   asm volatile(
       ".rept 8\n\t"
       "fldpi\n\t"

@@ -1,12 +1,12 @@
-// What a test of registers knows of those of x86_64: see opaque.h.
+// The registers of x86_64, for tests: see opaque.h.
 
 #ifndef FRINGE_TESTING_REGISTERS_X86_64_H_
 #define FRINGE_TESTING_REGISTERS_X86_64_H_
 
 #include <cstdint>
 
-// The asm constraints of the registers that hold a value of a type; memory where this target has no
-// such register.
+// The asm constraints for registers that can hold a value of a type; for memory if this target has
+// no such register.
 #define FRINGE_REGISTER_FLOAT "v"
 #define FRINGE_REGISTER_LONG_DOUBLE "t"
 #define FRINGE_REGISTER_VECTOR128 "v"
@@ -23,17 +23,17 @@
 
 namespace fringe::testing {
 
-// One less than the x87 unit holds: the compilers want a place to work in.
+// One fewer than the x87 unit has, because compilers need one register to work with.
 inline constexpr int kLiveLongDoubles = 7;
 
-// Returns: where the next instruction is.
+// Returns: the address of the next instruction.
 [[gnu::always_inline]] inline const void* NextInstruction() {
   const void* pc;
   asm volatile("leaq 0(%%rip), %0" : "=r"(pc));
   return pc;
 }
 
-// Overwrites every register that a compiler may keep a value in, but for the stack and frame
+// Overwrites every register that a compiler may keep a value in, except the stack and frame
 // pointers. Not for functions that call `alloca` or have over-aligned locals: Clang keeps the
 // address of those in `rbx`.
 [[gnu::always_inline]] inline void ScrambleRegisters() {
@@ -43,7 +43,7 @@ inline constexpr int kLiveLongDoubles = 7;
   const auto* garbage = kGarbage;
   asm volatile("" : "+r"(garbage));
 
-  // Pushes eight values, the registers' number, and then marks all of them as free.
+  // Pushes eight values, all that the unit can hold, and then marks all of them as free.
   asm volatile(
       ".rept 8\n\t"
       "fldpi\n\t"

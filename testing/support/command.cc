@@ -11,7 +11,7 @@
 namespace fringe::testing {
 namespace {
 
-// As one word of a shell.
+// Returns: the text quoted as one shell word.
 std::string Quoted(const std::string& word) {
   std::string quoted = "'";
   for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);

@@ -1,5 +1,5 @@
-// Whether a test runs in an emulator of its CPU: for what cannot be tested there, and for what
-// starts other programs, which the emulator would leave to this machine's CPU.
+// Detects whether a test runs in an emulator of its CPU. Some tests cannot run there. Others start
+// programs, which must also run in the emulator.
 //
 //   if (Emulator() != nullptr) GTEST_SKIP() << "not under " << Emulator();
 //   RunCommand(Emulated(program));
@@ -13,7 +13,7 @@
 
 namespace fringe::testing {
 
-// Returns: the emulator's name, as the configs of .bazelrc give it; null where there is none.
+// Returns: the emulator's name, as set by the configs of .bazelrc; null if there is none.
 inline const char* Emulator() { return std::getenv("FRINGE_EMULATOR"); }
 
 // Returns: the words of the command that runs `program`.

@@ -1,4 +1,4 @@
-// Stacks whose addresses stand in a known order.
+// Stacks whose addresses are in a known order.
 //
 //   OrderedStacks stacks;
 //   OnStack(stacks.middle, [&] {
@@ -17,8 +17,8 @@
 
 namespace fringe::testing {
 
-// Three stacks in one block of memory. The order of a stack and the one that the system gave the
-// thread is the system's to choose, so a test of both orders runs the resumer on `middle`.
+// Three stacks in one block of memory. The system chooses the position of the thread's own stack,
+// so a test of both orders runs the resumer on `middle`.
 class OrderedStacks {
  private:
   static constexpr size_t kBytes = 256 << 10;

@@ -1,4 +1,5 @@
-// A generator by the backend alone, for tests of the switch itself: no checks, no values, no end.
+// A generator that uses only the backend, for tests of the switch itself. It has no checks, no
+// typed values, and no end.
 
 #ifndef FRINGE_TESTING_SUPPORT_RAW_GENERATOR_H_
 #define FRINGE_TESTING_SUPPORT_RAW_GENERATOR_H_
@@ -24,7 +25,7 @@
 namespace fringe::testing {
 
 // Owns a stack with a link record at its base. `arch::Resume(word, generator.record())` resumes it.
-// What is suspended on the stack when it goes is given up.
+// Its destructor abandons the suspended function.
 template <Stack StackT = OsStack>
 class RawGenerator {
  public:
@@ -39,8 +40,8 @@ class RawGenerator {
 #endif
   }
   ~RawGenerator() {
-    // The redzones of frames that are given up are not for whoever gets the memory next. (Nothing
-    // without AddressSanitizer.)
+    // Clears the redzones of abandoned frames before the memory is reused. (A no-op without
+    // AddressSanitizer.)
     ASAN_UNPOISON_MEMORY_REGION(stack_.limit(),
                                 static_cast<size_t>(stack_.base() - stack_.limit()));
 #if FRINGE_RAW_GENERATOR_VALGRIND

@@ -1,5 +1,9 @@
-// Lets libgcc's unwinder pass the frame of a signal handler under qemu-ppc64le, as it does on
+// Lets libgcc's unwinder cross the frame of a signal handler under qemu-ppc64le, as it does on
 // Linux.
+//
+// A handler returns to a few instructions of the kernel, whose CFI is in the kernel's shared
+// library. The emulator has neither that library nor the instructions that libgcc looks for if
+// there is no CFI.
 //
 // A handler returns to a few instructions of the kernel's, the CFI of which is in the kernel's own
 // shared library. The emulator has neither that library nor the instructions that libgcc looks for
@@ -19,10 +23,10 @@ extern "C" void __register_frame(void* table);
 
 namespace fringe::testing {
 
-// Where the rules below look for the registers.
+// The saved registers that the rules below refer to.
 inline const volatile unsigned long* signal_frame_registers;
 
-// Writes a table of call frame information, in the form of a section .eh_frame ("Linux Standard
+// Writes a table of call frame information, in the format of the section .eh_frame ("Linux Standard
 // Base Core Specification", section 10.6).
 class FrameTableWriter {
  public:
@@ -39,7 +43,7 @@ class FrameTableWriter {
     std::memcpy(out_, &word, sizeof word);
     out_ += sizeof word;
   }
-  // A register's rule: it is in the given word of `signal_frame_registers`.
+  // The rule of a register: it is in the given word of `signal_frame_registers`.
   void PutRule(unsigned number, unsigned word) {
     Put(0x10, number, 13);  // DW_CFA_expression, of that length
     PutAddress(word);
@@ -51,7 +55,7 @@ class FrameTableWriter {
     const unsigned offset = 8 * word;
     Put(0x06, 0x23, (offset & 0x7f) | 0x80, offset >> 7);  // DW_OP_deref, DW_OP_plus_uconst
   }
-  // Ends what has begun after the length at `length`.
+  // Ends the entry that begins after the length at `length`.
   void End(std::byte* length) {
     while ((out_ - length) % 8 != 4) Put(0);
     const auto bytes = static_cast<uint32_t>(out_ - length - 4);
@@ -64,19 +68,19 @@ class FrameTableWriter {
   std::byte* out_;
 };
 
-// Called by a signal handler, with the address that it returns to and what it was handed: describes
-// the frame around it, unless something else does.
+// Describes the frame around a signal handler, unless something else does. The handler calls it
+// with the address that it returns to and its arguments.
 inline void DescribeSignalFrame(void* return_address, const ucontext_t& context) {
   signal_frame_registers = context.uc_mcontext.gp_regs;
   if (_Unwind_FindEnclosingFunction(return_address) != nullptr) return;
   static std::byte table[1024];
-  constexpr unsigned kPc = 67;  // the number that Linux gives it
+  constexpr unsigned kPc = 67;  // Linux's number for it
   FrameTableWriter writer(table);
 
   std::byte* const common = writer.place();
   writer.PutWord(uint32_t{0});
   writer.PutWord(uint32_t{0});
-  writer.Put(1, 'z', 'R', 'S', 0);    // a signal's frame, with addresses as they are
+  writer.Put(1, 'z', 'R', 'S', 0);    // a signal frame, with absolute addresses
   writer.Put(1, 0x78, kPc, 1, 0x00);  // alignments 1 and -8; the return address; DW_EH_PE_absptr
   writer.End(common);
 
@@ -87,7 +91,7 @@ inline void DescribeSignalFrame(void* return_address, const ucontext_t& context)
   writer.PutWord(reinterpret_cast<uintptr_t>(return_address) - 4);
   writer.PutWord(uintptr_t{12});
   writer.Put(0);
-  writer.Put(0x0f, 14);  // DW_CFA_def_cfa_expression: what r1 was
+  writer.Put(0x0f, 14);  // DW_CFA_def_cfa_expression: the value of r1
   writer.PutAddress(1);
   writer.Put(0x06);
   for (unsigned i = 0; i < 32; ++i) {

@@ -1,4 +1,4 @@
-// Executes code one instruction at a time and calls a function after each.
+// Executes code one instruction at a time and calls a function after each instruction.
 //
 //   {
 //     const SingleStep step([](const ucontext_t& context) { ... });
@@ -28,7 +28,7 @@
 
 namespace fringe::testing {
 
-// Returns: where the next instruction of what was interrupted is.
+// Returns: the address of the next instruction of the interrupted code.
 inline uintptr_t ProgramCounter(const ucontext_t& context) {
 #if defined(__x86_64__)
   return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
@@ -41,7 +41,7 @@ inline uintptr_t ProgramCounter(const ucontext_t& context) {
 #elif defined(__riscv)
   return context.uc_mcontext.__gregs[REG_PC];
 #elif defined(__s390x__)
-  return context.uc_mcontext.psw.addr - 2;  // which is after the breakpoint's own
+  return context.uc_mcontext.psw.addr - 2;  // the address is after the breakpoint
 #endif
 }
 
@@ -49,14 +49,14 @@ inline uintptr_t ProgramCounter(const ucontext_t& context) {
 inline bool IsCall(uintptr_t pc) {
 #if defined(__x86_64__)
   const auto* const code = reinterpret_cast<const uint8_t*>(pc);
-  // Of a register that needs a prefix, too.
+  // Also through a register that needs a prefix.
   const uint8_t* const opcode = (*code & 0xf0) == 0x40 ? code + 1 : code;
   const bool is_direct_call = opcode[0] == 0xe8;
   const bool is_indirect_call = opcode[0] == 0xff && (opcode[1] >> 3 & 7) == 2;
   return is_direct_call || is_indirect_call;
 #elif defined(__i386__)
   const auto* const code = reinterpret_cast<const uint8_t*>(pc);
-  // One to the next instruction calls nothing: it is how code finds out where it is.
+  // A call to the next instruction calls nothing: code uses it to read its own address.
   const bool is_direct_call = code[0] == 0xe8 && (code[1] | code[2] | code[3] | code[4]) != 0;
   const bool is_indirect_call = code[0] == 0xff && (code[1] >> 3 & 7) == 2;
   return is_direct_call || is_indirect_call;
@@ -66,14 +66,14 @@ inline bool IsCall(uintptr_t pc) {
   const bool is_blr = (code & 0xfffffc1f) == 0xd63f0000;
   return is_bl || is_blr;
 #elif defined(__powerpc64__)
-  // A branch that sets lr, but for the form that reads the program counter.
+  // A branch that sets lr, except the form that reads the program counter.
   const uint32_t code = *reinterpret_cast<const uint32_t*>(pc);
   const uint32_t opcode = code >> 26;
   const bool is_branch = opcode == 16 || opcode == 18 ||
                          (opcode == 19 && ((code & 0x7fe) == 0x020 || (code & 0x7fe) == 0x420));
   return is_branch && (code & 1) != 0 && code != 0x429f0005;
 #elif defined(__riscv)
-  uint32_t code;  // may be on the border of two words
+  uint32_t code;  // may span two words
   __builtin_memcpy(&code, reinterpret_cast<const void*>(pc), sizeof code);
   const bool is_jal = (code & 0xfff) == 0x0ef;                              // jal ra
   const bool is_jalr = (code & 0x7fff) == 0x00e7;                           // jalr ra
@@ -90,19 +90,19 @@ inline bool IsCall(uintptr_t pc) {
 
 #if defined(__x86_64__) || defined(__i386__)
 
-// By the trap flag: the CPU itself stops after each instruction.
+// Uses the trap flag: the CPU stops after each instruction.
 class Trap {
  public:
-  // What it is that the handler handles.
+  // The signal that is handled.
   static constexpr int kSignal = SIGTRAP;
 
-  // Begins at the next instruction, in a handler of that signal.
+  // Starts at the next instruction, in a handler of that signal.
   [[gnu::always_inline]] static void Begin() { asm volatile("int3" : : : "memory"); }
 
-  // In the handler, before anything else: nothing to undo.
+  // Called first in the handler: nothing to undo.
   static void Clear() {}
 
-  // In the handler, last: what was interrupted goes on, for one instruction if `steps`.
+  // Called last in the handler: resumes the interrupted code, for one instruction if `steps`.
   static void Continue(ucontext_t& context, bool steps) {
     constexpr greg_t kTrapFlag = 0x100;
     greg_t& flags = context.uc_mcontext.gregs[REG_EFL];
@@ -112,9 +112,9 @@ class Trap {
 
 #else
 
-// By a breakpoint at each place where the next instruction can be, which holds on any system and in
-// any emulator that lets a program write into its own code. Not for a load and store that are to be
-// exclusive: a signal in between breaks them up.
+// Sets a breakpoint at each possible next instruction. This works on any system and in any emulator
+// that lets a program write to its own code. It does not work between an exclusive load and store,
+// because a signal in between breaks them up.
 class Trap {
  public:
 #if !defined(__s390x__)
@@ -130,13 +130,13 @@ class Trap {
 
   [[gnu::always_inline]] static void Begin() { asm volatile("twi 31, 0, 0xf51" : : : "memory"); }
 #elif defined(__riscv)
-  using Code = uint16_t;  // instructions have two bytes or four
+  using Code = uint16_t;  // instructions have two or four bytes
 
   [[gnu::always_inline]] static void Begin() { asm volatile("c.ebreak" : : : "memory"); }
 #elif defined(__s390x__)
-  using Code = uint16_t;  // instructions have two bytes, four or six
+  using Code = uint16_t;  // instructions have two, four or six bytes
 
-  // No instruction. Of the one that Linux has for breakpoints, the emulator knows nothing.
+  // An invalid instruction. The emulator does not support the one that Linux uses for breakpoints.
   static constexpr int kSignal = SIGILL;
   [[gnu::always_inline]] static void Begin() { asm volatile(".short 0" : : : "memory"); }
 #endif
@@ -150,7 +150,7 @@ class Trap {
 
   static void Continue(ucontext_t& context, bool steps) {
     uintptr_t pc = ProgramCounter(context);
-    if (Read(pc) == kBreakpoint) pc += sizeof(Code);  // `Begin`'s
+    if (Read(pc) == kBreakpoint) pc += sizeof(Code);  // the breakpoint of `Begin`
     SetProgramCounter(context, pc);
     if (!steps) return;
     const Next next = After(context, pc);
@@ -161,10 +161,11 @@ class Trap {
  private:
   struct Breakpoint {
     uintptr_t place;
-    Code code;  // what it stands in the place of
+    Code code;  // the instruction that it replaces
   };
 
-  // Where the next instruction can be: in one place, or in two where it depends.
+  // Returns: the possible addresses of the next instruction: one, or two if it depends on a
+  //   condition.
   struct Next {
     uintptr_t usual;
     uintptr_t other = 0;
@@ -175,7 +176,7 @@ class Trap {
 
   static void SetProgramCounter(ucontext_t& context, uintptr_t pc) { context.uc_mcontext.pc = pc; }
 
-  // Returns: the signed number of `bits` bits that begins at bit `first` of `code`, as an offset.
+  // Returns: the signed number in the `bits` bits from bit `first` of `code`, as an offset.
   static uintptr_t Offset(Code code, unsigned first, unsigned bits) {
     const auto shifted = static_cast<int32_t>(code << (32 - first - bits));
     return static_cast<uintptr_t>(static_cast<intptr_t>(shifted >> (32 - bits)) * 4);
@@ -202,7 +203,7 @@ class Trap {
     context.uc_mcontext.gp_regs[32] = pc;
   }
 
-  // Returns: the signed offset in the lowest `bits` bits of `code`, without the last two of them.
+  // Returns: the signed offset in the lowest `bits` bits of `code`, without the last two bits.
   static uintptr_t Offset(Code code, unsigned bits) {
     const auto shifted = static_cast<int32_t>(code << (32 - bits));
     return static_cast<uintptr_t>(static_cast<intptr_t>(shifted >> (32 - bits))) & ~uintptr_t{3};
@@ -218,11 +219,11 @@ class Trap {
       case 18:  // b, bl
         return {pc + Offset(code, 26)};
       case 19: {
-        // Whether it depends, on a bit of the condition register or on ctr.
+        // Whether it depends on a bit of the condition register or on ctr.
         const bool depends = (code & 0x02800000) != 0x02800000;
-        // bclr, by PT_LNK
+        // bclr, through PT_LNK
         if ((code & 0x7fe) == 0x020) return {registers[36], depends ? next : 0};
-        // bcctr, by PT_CTR
+        // bcctr, through PT_CTR
         if ((code & 0x7fe) == 0x420) return {registers[35], depends ? next : 0};
         return {next};
       }
@@ -237,12 +238,12 @@ class Trap {
     context.uc_mcontext.__gregs[REG_PC] = pc;
   }
 
-  // Returns: the bit `from` of `code`, as bit `to`.
+  // Returns: bit `from` of `code`, moved to bit `to`.
   static uintptr_t Bit(uint32_t code, unsigned from, unsigned to) {
     return uintptr_t{code >> from & 1} << to;
   }
 
-  // Returns: `value`, whose bit `sign` is that of a negative number.
+  // Returns: `value`, sign-extended from bit `sign`.
   static uintptr_t Extend(uintptr_t value, unsigned sign) {
     const uintptr_t bit = uintptr_t{1} << sign;
     return (value ^ bit) - bit;
@@ -296,7 +297,7 @@ class Trap {
     context.uc_mcontext.psw.addr = pc;
   }
 
-  // Returns: what is added to an address by a signed number of halfwords.
+  // Returns: the byte offset of a signed number of halfwords.
   template <typename Signed>
   static uintptr_t Offset(Signed halfwords) {
     return static_cast<uintptr_t>(static_cast<intptr_t>(halfwords)) * 2;
@@ -308,7 +309,7 @@ class Trap {
     const Code second = Read(pc + 2);
     const unsigned opcode = code >> 8;
     const unsigned last_operand = code & 15;
-    // A branch on no condition, to itself: what is left of a call that the linker has taken out.
+    // A branch that is never taken, to itself: the remains of a call that the linker has removed.
     const bool never = (opcode == 0xa7 || opcode == 0xc0) && (code & 0xff) == 0x04;
     const uintptr_t next = pc + (opcode < 0x40 ? 2 : opcode < 0xc0 ? 4 : 6);
     const uintptr_t near = pc + Offset(static_cast<int16_t>(second));
@@ -392,7 +393,7 @@ class Trap {
   }
 
   static void Set(Breakpoint& breakpoint, uintptr_t place) {
-    // It may lie on the border of two pages.
+    // It may span two pages.
     static const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     const uintptr_t first_page = place & ~(page_bytes - 1);
     const uintptr_t end = (place + sizeof(Code) + page_bytes - 1) & ~(page_bytes - 1);
@@ -409,7 +410,10 @@ class Trap {
 
 #endif
 
-// Steps from its creation to its destruction. One at a time.
+// Steps from its construction to its destruction. Only one may exist at a time.
+//
+// The function runs in a signal handler, on the interrupted stack. It must not use anything that
+// the interrupted code may be in the middle of: allocation, locks, assertions.
 //
 // The function runs in a signal handler, on the stack of what was interrupted, and must do without
 // whatever that may be in the middle of: allocation, locks, assertions.
@@ -427,7 +431,7 @@ class SingleStep {
   }
   [[gnu::always_inline]] ~SingleStep() {
     visitor_ = nullptr;
-    asm volatile("nop" : : : "memory");  // the handler ends it
+    asm volatile("nop" : : : "memory");  // the handler stops here
     if (sigaction(Trap::kSignal, &old_action_, nullptr) != 0) std::abort();
   }
   SingleStep(const SingleStep&) = delete;

@@ -16,16 +16,16 @@
 #include "testing/registers/opaque.h"
 
 #if defined(__arm__)
-extern "C" uintptr_t __gnu_Unwind_Find_exidx(uintptr_t pc, int* count);  // of the C library
+extern "C" uintptr_t __gnu_Unwind_Find_exidx(uintptr_t pc, int* count);  // from the C library
 #endif
 
 namespace fringe::testing {
 
-// Returns: where the function that holds the instruction before `pc` begins; null where there is no
+// Returns: the start of the function that contains the instruction before `pc`; null if there is no
 //   unwind information.
 #if defined(__arm__)
-// Each entry of the table has a function's address, relative to itself, and another word. They
-// rise.
+// Each entry of the table has the address of a function, relative to the entry, and another word.
+// The addresses increase.
 inline const void* FunctionOf(const void* pc) {
   struct Entry {
     int32_t function;
@@ -52,16 +52,16 @@ inline const void* FunctionOf(const void* pc) {
 }
 #endif
 
-// Returns: where the function that it is inlined into begins. A symbol would not do: with
-// link-time optimisation what runs may be a copy of the function, and the address of `main` is not
-// to be taken.
+// Returns: the start of the function that it is inlined into. A symbol would not work: with
+//   link-time optimisation, a copy of the function may be running. The address of `main` must not
+//   be taken.
 [[gnu::always_inline]] inline const void* ThisFunction() { return FunctionOf(NextInstruction()); }
 
-// Put last into a function whose frame must be there while it calls something: a call that would be
-// its last act could otherwise become a jump.
+// Placed at the end of a function whose frame must exist during a call. Otherwise the compiler
+// could turn a final call into a jump.
 [[gnu::always_inline]] inline void KeepFrame() { asm volatile("" : : : "memory"); }
 
-// The functions that are running, the innermost first, as an unwinder finds them by CFI.
+// The active functions, the innermost first, as an unwinder finds them with CFI.
 class Backtrace {
  public:
   [[gnu::noinline]] Backtrace() {
@@ -77,7 +77,7 @@ class Backtrace {
 
   bool Contains(const void* function) const { return InOrder({&function, 1}); }
 
-  // Whether the functions named are there in this order, whatever stands between them.
+  // Whether the given functions appear in this order, with any others in between.
   bool InOrder(std::span<const void* const> named) const {
     for (const void* function : functions()) {
       if (!named.empty() && function == named.front()) named = named.subspan(1);

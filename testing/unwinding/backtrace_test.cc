@@ -1,4 +1,4 @@
-// A backtrace taken inside a generator goes on with whoever resumed it, up to main.
+// A backtrace from inside a generator continues in its resumer, up to main.
 
 #include "testing/unwinding/backtrace.h"
 
@@ -32,10 +32,10 @@ constexpr size_t kStackBytes = 256 << 10;
 
 const void* main_function;
 
-// What two walkers found, as functions.
+// The functions that two walkers found.
 struct Traces {
   Backtrace unwinder;
-  std::vector<const void*> c_library;  // by glibc's backtrace()
+  std::vector<const void*> c_library;  // from glibc's backtrace()
 };
 
 [[gnu::noinline]] Traces TakeTraces() {
@@ -46,7 +46,8 @@ struct Traces {
   return traces;
 }
 
-// Leaves of `trace` only what is in `expected`: what is left must be all of that, in that order.
+// Removes from `trace` all functions that are not in `expected`. The rest must equal `expected`, in
+// order.
 std::vector<const void*> Among(std::span<const void* const> trace,
                                std::span<const void* const> expected) {
   std::vector<const void*> found;
@@ -116,7 +117,7 @@ void TraceOneGenerator(StackT stack) {
   ExpectTraces(*traces,
                {inner_function, body_function, resumer_function, outer_function, main_function});
 
-  // Resumed from elsewhere: the trace shows who resumes it now, not who did at first.
+  // Resumed from another function: the trace shows the current resumer, not the first one.
   traces = OtherOuter(generator);
   ASSERT_NE(traces, nullptr);
   ExpectTraces(*traces, {inner_function, body_function, resumer_function, other_outer_function,
@@ -137,9 +138,9 @@ TEST(BacktraceTest, GoesOnWithTheResumerFromAStackAbove) {
   OnStack(stacks.middle, [&] { TraceOneGenerator(stacks.above); });
 }
 
-// --- What else is restored -----------------------------------------------------------------------
+// --- Restored registers --------------------------------------------------------------------------
 
-// The body compares what an unwinder takes its resumer's registers to be with the record.
+// The body compares the record with the resumer's registers as an unwinder restores them.
 void CompareBody(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
   struct Visit {
     const arch::LinkRecord* record;
@@ -150,7 +151,7 @@ void CompareBody(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
   _Unwind_Backtrace(
       [](_Unwind_Context* context, void* argument) {
         auto* const visit = static_cast<Visit*>(argument);
-        // Rules that are wrong may lead in circles.
+        // Wrong rules may lead in circles.
         if (++visit->frames > 1000) return _URC_END_OF_STACK;
         CompareRegisters(context, *visit->record, visit->arrivals);
         return _URC_NO_REASON;
@@ -171,10 +172,10 @@ TEST(BacktraceTest, RestoresTheRegistersOfTheResumer) {
 
 constexpr size_t kLevels = 100;
 
-// Each level's own function, the outermost first.
+// The function of each level, the outermost first.
 std::array<const void*, kLevels> levels;
 
-// Each level is a function of its own, so that the order can be told.
+// Each level is a separate function, so that their order is visible.
 template <size_t kLevel>
 void Level(Yielder<const Traces&>& yielder) {
   levels[kLevel] = ThisFunction();
@@ -185,7 +186,7 @@ void Level(Yielder<const Traces&>& yielder) {
   } else {
     yielder.Suspend(TakeTraces());
   }
-  // A constant of its own, so that the compiler does not make one function of all levels.
+  // A different constant, so that the compiler does not merge the functions of all levels.
   size_t level = kLevel;
   Hide(level);
 }

@@ -1,5 +1,5 @@
-// Unwinds at every instruction of resumes and suspends, as a profiler's signal would: each time one
-// has been executed, a trap brings us into a signal handler that takes a backtrace.
+// Unwinds at every instruction of resumes and suspends, as a profiler's signal does. After each
+// instruction, a trap raises a signal whose handler takes a backtrace.
 
 #include <ucontext.h>
 
@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
 
 #else
 
-// Which unwinder the program is linked with.
+// The unwinder that the program is linked with.
 #if !defined(FRINGE_TESTING_LLVM_UNWINDER)
 #define FRINGE_TESTING_LLVM_UNWINDER 0
 #endif
@@ -55,25 +55,25 @@ constexpr int kRoundTrips = 5;
 
 const void* main_function;
 
-// What the handler is told and what it finds out. It allocates nothing and calls no assertion: both
-// could be what was interrupted.
+// The input and the results of the handler. It must not allocate or call assertions, because the
+// interrupted code may be in either.
 struct Stepping {
-  const void* above_resumer = nullptr;  // the function whose frame lies above the resumer's
-  const void* generator = nullptr;      // the generator's own
+  const void* above_resumer = nullptr;  // the function whose frame is above the resumer's
+  const void* generator = nullptr;      // the generator's function
   const arch::LinkRecord* record = nullptr;
 
   size_t in_stubs = 0;
-  size_t instructions = 0;             // elsewhere
+  size_t instructions = 0;             // outside stubs
   size_t in_generator = 0;             // of these: with the generator's frame below the resumer's
-  size_t lost = 0;                     // of these: from where the resumer's caller was not found
-  std::array<const void*, 8> where{};  // the first that were lost
+  size_t lost = 0;                     // of these: where the resumer's caller was not found
+  std::array<const void*, 8> where{};  // the first lost ones
   Arrivals arrivals;
 };
 Stepping stepping;
 
 #if !FRINGE_TESTING_LLVM_UNWINDER
 _Unwind_Reason_Code VisitFrame(_Unwind_Context* context, void* frames) {
-  // Rules that are wrong may lead in circles.
+  // Wrong rules may lead in circles.
   if (++*static_cast<int*>(frames) > 1000) return _URC_END_OF_STACK;
   CompareRegisters(context, *stepping.record, stepping.arrivals);
   return _URC_NO_REASON;
@@ -82,8 +82,8 @@ _Unwind_Reason_Code VisitFrame(_Unwind_Context* context, void* frames) {
 
 void VisitInstruction(const ucontext_t& context) {
   const uintptr_t pc = ProgramCounter(context);
-  // lld's stubs for calls of shared libraries are the one thing without unwind information. (The
-  // unwinder looks up the address before the one it is asked for.)
+  // lld's stubs for calls of shared libraries are the only code without unwind information. (The
+  // unwinder looks up the address before the one that it is given.)
   if (FunctionOf(reinterpret_cast<const void*>(pc + 1)) == nullptr) {
     ++stepping.in_stubs;
     return;
@@ -106,7 +106,8 @@ void VisitInstruction(const ucontext_t& context) {
   }
 }
 
-// The frame that is lost when the trampoline's CFA is wrong: the resumer's own is still found then.
+// The frame that is lost if the trampoline's CFA is wrong. The resumer's own frame is still found
+// then.
 template <typename F>
 [[gnu::noinline]] void AboveResumer(F resumer) {
   stepping.above_resumer = ThisFunction();
@@ -145,7 +146,7 @@ class EveryInstructionTest : public ::testing::Test {
       EXPECT_GT(stepping.arrivals.count, stepping.in_generator / 2);
     }
 #endif
-    // Otherwise this was no test: a switch alone has a dozen instructions, on each side.
+    // Otherwise the test is void: a switch alone has a dozen instructions on each side.
     EXPECT_GT(stepping.instructions, 2U * 12 * kRoundTrips);
     EXPECT_GT(stepping.in_generator, 12U * kRoundTrips);
     EXPECT_LT(stepping.in_stubs, stepping.instructions / 10);
@@ -168,7 +169,7 @@ void RawBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
   arch::Finish(0, record);
 }
 
-// Of a size that the compiler does not know: it finds such a frame by the frame pointer.
+// The compiler does not know the size, so it uses the frame pointer for such a frame.
 [[gnu::always_inline]] inline void GrowFrame() {
   size_t bytes = 100;
   Hide(bytes);
@@ -188,7 +189,8 @@ void GrowingBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
 template <Stack StackT>
 void StepRaw(StackT stack) {
   {
-    // Once without: to find the function takes a lock that the unwinder takes too.
+    // Runs once without steps: the dynamic linker resolves the function under a lock that the
+    // unwinder takes too.
     const RawGenerator<OsStack> warm(*OsStack::Create(256 << 10), &RawBody);
     arch::Resume(0, warm.record());
     arch::Cancel(warm.record());
@@ -233,7 +235,9 @@ TEST_F(EveryInstructionTest, RawSwitchBetweenFramesThatGrow) {
 }
 
 #if defined(__powerpc64__)
-// Resumes as a function of another module would: with an `r2` of its own.
+// Resumes as a function of another module would, with its own `r2`.
+//
+// Returns: the value of `r2` afterwards.
 //
 // Returns: what it is afterwards.
 [[gnu::noinline]] uintptr_t ResumeFromAnotherModule(arch::LinkRecord* record) {
@@ -268,9 +272,9 @@ TEST_F(EveryInstructionTest, RawSwitchFromAnotherModule) {
 }
 #endif  // defined(__powerpc64__)
 
-// --- The whole of Generator ----------------------------------------------------------------------
+// --- Generator -----------------------------------------------------------------------------------
 
-// Whether the compiler's own tables hold at every instruction, the ends of functions included.
+// Whether the compiler's tables are correct at every instruction, including the ends of functions.
 #if defined(__aarch64__) && defined(__clang__) && __clang_major__ < 15
 constexpr bool kTablesAreComplete = false;
 #else
@@ -278,7 +282,7 @@ constexpr bool kTablesAreComplete = true;
 #endif
 constexpr const char* kIncomplete = "this compiler does not describe the ends of functions";
 
-// From before the generator is made until after its body has returned.
+// From before the generator is created until after its body has returned.
 template <Stack StackT>
 void StepGenerator(StackT stack) {
   AboveResumer([&] {
@@ -292,11 +296,11 @@ void StepGenerator(StackT stack) {
       for (int i = 0; i <= kRoundTrips; ++i) sum += generator.Resume(i).value_or(0);
       return std::pair(sum, std::move(generator).Unwrap());
     };
-    // Once without: the dynamic linker resolves what is called, under a lock that the unwinder
+    // Runs once without steps: the dynamic linker resolves functions under a lock that the unwinder
     // takes.
     std::pair<int, StackT> warm = run(std::move(stack));
-    // Outlives the steps: what Clang 14 says of some functions that are left by a jump is wrong,
-    // and giving a stack back is full of those.
+    // Outlives the steps, because Clang 14's tables are wrong for some functions that end in a
+    // jump, and releasing a stack runs many of those.
     std::optional<std::pair<int, StackT>> stepped;
     {
       const SingleStep step(&VisitInstruction);

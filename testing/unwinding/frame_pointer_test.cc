@@ -1,6 +1,6 @@
-// A walker of frame pointers inside a generator reaches the resumer's caller and main: the words at
-// the base of the stack are a frame record. Compiled with frame pointers whatever the build says,
-// or on s390x with back chains, which end with the generator.
+// A frame-pointer walker inside a generator reaches the resumer's caller and main, because the
+// words at the base of the stack are a frame record. Always compiled with frame pointers, or with
+// back chains on s390x, where the chain ends with the generator.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +18,7 @@
 namespace fringe::testing {
 namespace {
 
-// The walks are done by main itself, not below GoogleTest: that need not have frame pointers.
+// main itself runs the walks, because GoogleTest may have no frame pointers.
 
 const void* main_function;
 const void* outer_function;
@@ -28,7 +28,7 @@ const void* inner_function;
 
 using Functions = std::vector<const void*>;
 
-// Returns: the functions of the caller and of all that called it, until `main`.
+// Returns: the functions of the caller and its callers, up to `main`.
 [[gnu::noinline]] Functions WalkFramePointers() {
   struct FrameRecord {
     const FrameRecord* caller;
@@ -39,7 +39,7 @@ using Functions = std::vector<const void*>;
 #endif
     const void* return_address;
   };
-  // Which record a frame pointer points to: on RISC-V, to the end of it.
+  // The record that a frame pointer points to: on RISC-V, to its end.
 #if defined(__riscv)
   constexpr int kRecord = -1;
 #else
@@ -53,9 +53,9 @@ using Functions = std::vector<const void*>;
   const auto* frame = static_cast<const FrameRecord*>(__builtin_frame_address(0));
 #endif
 #if defined(__powerpc64__) || defined(__s390x__)
-  frame = frame->caller;  // in which this function has saved its return address
+  frame = frame->caller;  // where this function has saved its return address
 #endif
-  // A bound, since a walk that goes wrong may go in circles.
+  // Bounded, because a wrong walk may go in circles.
   for (int i = 0; i < 100 && frame != nullptr; ++i) {
     functions.push_back(FunctionOf(frame[kRecord].return_address));
     if (functions.back() == main_function) break;
@@ -92,14 +92,14 @@ void Body(Yielder<Functions>& yielder) {
   return functions;
 }
 
-// Of two resumes, the first of which begins the generator.
+// For two resumes. The first one starts the generator.
 struct Walks {
   Functions first;
   Functions second;
 };
 
 Walks Walk(SpanStack stack) {
-  // What is not written reads as an address that is none.
+  // Unwritten entries read as an invalid address.
   std::memset(stack.limit(), 0xa5, static_cast<size_t>(stack.base() - stack.limit()));
   auto generator = Generator<Functions, void, SpanStack>::Unguarded(std::move(stack), &Body);
   Walks walks;
@@ -112,7 +112,7 @@ Walks Walk(SpanStack stack) {
 Walks from_below;
 Walks from_above;
 
-// Where frames have a frame pointer but no frame record.
+// For CPUs whose frames have a frame pointer but no frame record.
 #if defined(__arm__) && !defined(__clang__)
 constexpr bool kHasFrameRecords = false;
 #else

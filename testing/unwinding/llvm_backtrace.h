@@ -1,4 +1,4 @@
-// Backtraces of an interrupted program as LLVM's unwinder finds them.
+// Backtraces of an interrupted program with LLVM's unwinder.
 //
 //   void OnTrap(const ucontext_t& context) {
 //     const LlvmBacktrace backtrace(context);
@@ -18,7 +18,12 @@
 
 namespace fringe::testing {
 
-// The functions that are running, the innermost first.
+// The active functions, the innermost first.
+//
+// This unwinder treats every address as a return address and uses the rules in force before it,
+// even for an address that a signal interrupted. Those may be the rules of the previous
+// instruction. So the backtrace does not start in the signal handler. It starts with the
+// interrupted registers and the address one byte further on.
 //
 // This unwinder takes every address for that of a return, and follows only the rules in force
 // before it, also where a signal has interrupted the program: there, they may be those of the
@@ -32,7 +37,7 @@ class LlvmBacktrace {
     auto sp = static_cast<uintptr_t>(registers[REG_RSP]);
     constexpr unsigned char kReturn = 0xc3;
     if (*reinterpret_cast<const unsigned char*>(pc) == kReturn) {
-      // One byte further on may be in no function.
+      // The address one byte further on may be in no function.
       pc = *reinterpret_cast<const uintptr_t*>(sp);
       sp += sizeof(uintptr_t);
     } else {
@@ -65,7 +70,7 @@ class LlvmBacktrace {
     } while (count_ < kMaximum && unw_step(&cursor) > 0);
   }
 
-  // Whether the functions named are there in this order, whatever stands between them.
+  // Whether the given functions appear in this order, with any others in between.
   bool InOrder(std::span<const void* const> named) const {
     for (size_t i = 0; i < count_; ++i) {
       if (!named.empty() && functions_[i] == named.front()) named = named.subspan(1);

@@ -1,5 +1,6 @@
-// A program without a description of what cannot throw (-fno-asynchronous-unwind-tables), in which
-// switches therefore describe nothing: it has to assemble, and the switches have to work.
+// A program without unwind information for functions that cannot throw
+// (-fno-asynchronous-unwind-tables). Its switches have no CFI. It must assemble, and its switches
+// must work.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the random programs are written in terms of: a second copy of everything that they keep.
+// The operations of the random programs: a second copy of every value that they keep.
 
 #ifndef FRINGE_TESTING_RANDOM_PROGRAMS_KEEPER_H_
 #define FRINGE_TESTING_RANDOM_PROGRAMS_KEEPER_H_
@@ -16,7 +16,7 @@
 
 namespace fringe::testing {
 
-// Remembers values by number, in memory that no switch touches, and compares them later. It is all
+// Stores values by number, in memory that no switch touches, and compares them later. All of it is
 // inlined and calls nothing, so that leaf functions can use it.
 class Keeper {
  public:
@@ -36,10 +36,10 @@ class Keeper {
     wrong_ |= (right ? uint64_t{0} : uint64_t{1}) << slot;
   }
 
-  // That `address` is what the declaration of a local asked for.
+  // Checks that `address` has the alignment that the declaration of a local requested.
   [[gnu::always_inline]] void CheckAligned(size_t slot, const void* address, size_t alignment) {
     auto number = reinterpret_cast<uintptr_t>(address);
-    Hide(number);  // the compiler takes it for granted
+    Hide(number);  // the compiler assumes the alignment
     CheckThat(slot, number % alignment == 0);
   }
 
@@ -47,7 +47,7 @@ class Keeper {
   uint64_t wrong() const { return wrong_; }
 
  private:
-  // Of a `long double` of x87, what is no padding.
+  // The bytes of an x87 `long double` without padding.
   template <typename T>
   static constexpr size_t kBytes =
       std::is_same_v<T, long double> && std::numeric_limits<T>::digits == 64 ? 10 : sizeof(T);
@@ -60,10 +60,10 @@ class Keeper {
 [[gnu::noinline]] void FillBlock(unsigned char* block, size_t bytes, unsigned seed);
 [[gnu::noinline]] bool IsFilled(const unsigned char* block, size_t bytes, unsigned seed);
 
-// A call that takes and gives back values in registers of several classes.
+// A call that takes and returns values in registers of several classes.
 [[gnu::noinline]] double Mix(uint64_t a, double b, float c);
 
-// The two sides of a program. They do not switch equally often.
+// The two sides of a program. They may switch a different number of times.
 struct RawProgram {
   const char* name;
   void (*resumer)(Keeper& keeper, arch::LinkRecord* record);

@@ -1,5 +1,5 @@
-// Runs random programs that keep values of every kind over resumes and suspends, and look after
-// each whether they are still right. write_programs.cc says what they are like.
+// Runs random programs that keep values of every kind across resumes and suspends, and checks the
+// values after each. write_programs.cc describes them.
 
 #include <cstddef>
 #include <ostream>
@@ -16,7 +16,7 @@
 
 namespace fringe::testing {
 
-// The tables of the written files. BUILD has the same seeds.
+// The tables of the generated files. BUILD has the same seeds.
 #define FRINGE_FOR_EACH_SEED(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8)
 #define FRINGE_DECLARE_TABLES(SEED)              \
   extern const RawProgram kRawPrograms_##SEED[]; \
@@ -30,9 +30,9 @@ namespace {
 
 constexpr size_t kStackBytes = 256 << 10;
 
-// Of the stack that the system gave the thread, Valgrind knows what has been touched so far. It
-// would warn of a switch back to a frame so large that its lowest page has not been: a switch
-// pushes nothing that would touch it.
+// Valgrind tracks which part of the thread's own stack has been touched. It would warn of a switch
+// back to a frame whose lowest page has not been, because a switch pushes nothing that would touch
+// it.
 const bool kStackIsTouched = [] {
   volatile std::byte block[128 << 10];
   for (size_t i = sizeof block; i > 4096; i -= 4096) block[i - 1] = std::byte();
@@ -59,13 +59,13 @@ std::string NameOf(const ::testing::TestParamInfo<Program>& info) {
   return info.param.name;
 }
 
-// --- By the raw switch ---------------------------------------------------------------------------
+// --- With the raw switch -------------------------------------------------------------------------
 
 class RawProgramTest : public ::testing::TestWithParam<RawProgram> {};
 INSTANTIATE_TEST_SUITE_P(Random, RawProgramTest, ::testing::ValuesIn(All(kRawTables)),
                          &NameOf<RawProgram>);
 
-// What a generator is told by the first resume.
+// The message of the first resume.
 struct Task {
   const RawProgram* program;
   Keeper* keeper;
@@ -121,13 +121,13 @@ TEST_P(RawProgramTest, BothKeepTheirValues) {
   EXPECT_EQ(body_keeper.wrong(), 0U);
 }
 
-// --- By Generator --------------------------------------------------------------------------------
+// --- With Generator ------------------------------------------------------------------------------
 
 class GeneratorProgramTest : public ::testing::TestWithParam<GeneratorProgram> {};
 INSTANTIATE_TEST_SUITE_P(Random, GeneratorProgramTest, ::testing::ValuesIn(All(kGeneratorTables)),
                          &NameOf<GeneratorProgram>);
 
-// Bodies run to their end: destroying an unfinished generator needs exceptions.
+// Bodies run to their end, because destroying an unfinished generator needs exceptions.
 
 TEST_P(GeneratorProgramTest, ResumerKeepsItsValues) {
   bool finish = false;
@@ -171,7 +171,7 @@ TEST_P(GeneratorProgramTest, BothKeepTheirValues) {
   EXPECT_EQ(body_keeper.wrong(), 0U);
 }
 
-// The least that is asked for: each program is a function on either side.
+// The minimum: each program is a function on each side.
 TEST(RandomProgramsTest, AreAtLeastTwoHundred) {
   EXPECT_TRUE(kStackIsTouched);
   EXPECT_GE(All(kRawTables).size() + All(kGeneratorTables).size(), 200U);

@@ -1,9 +1,9 @@
-// Writes random C++ functions that keep values of every kind over switches:
+// Writes random C++ functions that keep values of every kind across switches:
 //
 //   write_programs SEED PROGRAMS OUTPUT
 //
-// SEED tells the files apart and makes each the same every time. Each program is the two sides of a
-// generator, by the raw switch and by Generator in turn. OUTPUT defines the tables
+// SEED identifies the file and makes its content reproducible. Each program is the two sides of a
+// generator, alternately with the raw switch and with Generator. OUTPUT defines the tables
 // `kRawPrograms_SEED` and `kGeneratorPrograms_SEED`.
 
 #include <cstdint>
@@ -18,8 +18,8 @@
 
 namespace {
 
-// How a value of each type is hidden, made and changed. The more often a type is listed, the more
-// often it is taken.
+// How to hide, create and change a value of each type. A type that is listed more often is chosen
+// more often.
 enum class Type {
   kUint64,
   kUint32,
@@ -84,7 +84,7 @@ class FunctionWriter {
   }
 
  private:
-  // What is to be checked. A block or array has bytes, a value has none.
+  // An object to check. A block or array has bytes, a value has none.
   struct Local {
     std::string name;
     size_t slot;
@@ -106,7 +106,7 @@ class FunctionWriter {
     ++indent_;
     const size_t locals_before = locals_.size();
     bool switched = false;
-    // Something to lose first.
+    // Starts with something that a switch could lose.
     for (size_t i = 0; i < 1 + Below(depth == 0 ? 12 : 4); ++i) WriteValue();
     for (size_t i = 0; i < statements; ++i) {
       switch (Below(12)) {
@@ -142,7 +142,7 @@ class FunctionWriter {
       }
     }
     if (!switched) Line() << switch_statement_ << "\n";
-    // At the outermost level these are all there are.
+    // At the outermost level these are all objects.
     for (size_t i = locals_before; i < locals_.size(); ++i) WriteCheck(locals_[i]);
     if (depth > 0) {
       for (size_t i = 0; i < locals_before; ++i) {
@@ -153,7 +153,7 @@ class FunctionWriter {
     --indent_;
   }
 
-  // A scope in a scope.
+  // A nested scope.
   void WriteCompound(size_t depth) {
     const std::string number = std::to_string(next_++);
     switch (Below(3)) {
@@ -176,7 +176,7 @@ class FunctionWriter {
     Line() << "}\n";
   }
 
-  // What makes a value that the compiler can compute; hiding it takes that knowledge away.
+  // An expression for a value that the compiler can compute. Hiding it removes that knowledge.
   std::string Initializer(Type type) {
     const std::string number = std::to_string(1 + Below(1000000));
     switch (type) {
@@ -237,7 +237,7 @@ class FunctionWriter {
     WriteHideAndNote(*changed);
   }
 
-  // An array among the locals, more aligned than the stack or not.
+  // A local array, aligned more than the stack or not.
   void WriteArray() {
     if (!HasSlot()) return;
     const size_t alignment = size_t{8} << (OneIn(2) ? Below(2) : 2 + Below(3));
@@ -252,7 +252,7 @@ class FunctionWriter {
     locals_.push_back(local);
   }
 
-  // Memory from `alloca`, of a size that the compiler does not know.
+  // Memory from `alloca`, with a size that the compiler does not know.
   void WriteBlock() {
     if (!HasSlot()) return;
     const Local local = {
