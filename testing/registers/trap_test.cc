@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
 #include "testing/registers/opaque.h"
+#include "testing/registers/sides.h"
 #include "testing/support/raw_generator.h"
 
 namespace fringe::testing {
@@ -26,28 +27,8 @@ namespace {
 
 constexpr size_t kStackBytes = 256 << 10;
 
-// --- The sides of a switch -----------------------------------------------------------------------
-
-// Each is called where a switch is needed, and is inlined there.
-
-struct RawResume {
-  arch::LinkRecord* record;
-  [[gnu::always_inline]] void operator()() const { arch::Resume(0, record); }
-};
-
-struct RawSuspend {
-  arch::LinkRecord* record;
-  [[gnu::always_inline]] void operator()() const { arch::Suspend(0, record); }
-};
-
-struct GeneratorResume {
-  Generator<void, void, OsStack>* generator;
-  [[gnu::always_inline]] void operator()() const { generator->Resume(); }
-};
-
-struct GeneratorSuspend {
-  Yielder<void>* yielder;
-  [[gnu::always_inline]] void operator()() const { yielder->Suspend(); }
+struct Scramble {
+  [[gnu::always_inline]] void operator()() const { ScrambleRegisters(); }
 };
 
 // --- The traps -----------------------------------------------------------------------------------
@@ -307,71 +288,26 @@ bool IsWhatItSays() {
   return true;
 }
 
-void ScrambleForever(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
-  for (;;) {
-    ScrambleRegisters();
-    arch::Suspend(0, record);
-  }
-}
-
 TYPED_TEST(TrapTest, KeepsItOverARawResume) {
-  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever);
-  EXPECT_EQ(TypeParam::Run(RawResume{generator.record()}), 0U);
+  EXPECT_EQ((WrongAfterRawResume<TypeParam, Scramble>()), 0U);
   if (!IsWhatItSays<TypeParam>()) {
     GTEST_SKIP() << "the compiler put the locals of a leaf function above the stack pointer";
   }
 }
 
-// The message to the generator of the next test.
-struct Progress {
-  bool finished = false;
-  unsigned wrong = 0;
-};
-
-template <typename Trap>
-void RunOnce(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
-  auto* const progress = reinterpret_cast<Progress*>(word);
-  progress->wrong = Trap::Run(RawSuspend{record});
-  progress->finished = true;
-  for (;;) arch::Suspend(0, record);
-}
-
 TYPED_TEST(TrapTest, KeepsItOverARawSuspend) {
-  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &RunOnce<TypeParam>);
-  Progress progress;
-  while (!progress.finished) {
-    ScrambleRegisters();
-    arch::Resume(reinterpret_cast<uintptr_t>(&progress), generator.record());
-  }
-  EXPECT_EQ(progress.wrong, 0U);
+  EXPECT_EQ((WrongAfterRawSuspend<TypeParam, Scramble>()), 0U);
   if (!IsWhatItSays<TypeParam>()) {
     GTEST_SKIP() << "the compiler put the locals of a leaf function above the stack pointer";
   }
 }
 
 TYPED_TEST(TrapTest, KeepsItOverAResume) {
-  bool finish = false;
-  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
-    while (!finish) {
-      ScrambleRegisters();
-      yielder.Suspend();
-    }
-  });
-  EXPECT_EQ(TypeParam::Run(GeneratorResume{&generator}), 0U);
-  finish = true;
-  generator.Resume();
+  EXPECT_EQ((WrongAfterResume<TypeParam, Scramble>()), 0U);
 }
 
 TYPED_TEST(TrapTest, KeepsItOverASuspend) {
-  unsigned wrong = 0;
-  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
-    wrong = TypeParam::Run(GeneratorSuspend{&yielder});
-  });
-  for (bool resumed = true; resumed;) {
-    ScrambleRegisters();
-    resumed = generator.Resume();
-  }
-  EXPECT_EQ(wrong, 0U);
+  EXPECT_EQ((WrongAfterSuspend<TypeParam, Scramble>()), 0U);
 }
 
 #if defined(__MMX__)
@@ -412,7 +348,7 @@ TEST(MmxTest, KeepsThemOverARawResume) {
 
 // No statement can place a condition in one of these, but a caller may have one there.
 TEST(ConditionRegisterTest, AFunctionThatResumesKeepsThoseOfItsCaller) {
-  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever);
+  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever<Scramble>);
   constexpr uint64_t kKept = 0x00fff000;  // cr2 to cr4
   constexpr uint64_t kConditions = 0x00428000;
   asm volatile("mtcrf 0x38, %0" : : "r"(kConditions) : "cr2", "cr3", "cr4");

@@ -1,0 +1,505 @@
+// Values in registers that a function has and its file does not: by an attribute, by a pragma, in
+// the clones of a function. The switch is inlined there, with the clobbers that it was compiled
+// with.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "arch/arch.h"
+#include "fringe/generator.h"
+#include "gtest/gtest.h"
+#include "testing/registers/opaque.h"
+#include "testing/registers/sides.h"
+#include "testing/support/command.h"
+
+#if defined(__aarch64__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC target("+sve")
+#include <arm_sve.h>
+#pragma GCC pop_options
+#endif
+#if defined(__aarch64__) || defined(__arm__)
+#include <sys/auxv.h>
+#endif
+
+namespace fringe::testing {
+namespace {
+
+constexpr int kSwitches = 3;
+
+// As many values of a type as `kCount`, more than there are registers for them, and statements on
+// all of them. Each is a macro because a function that is inlined must not have more registers than
+// the function around it, and the constraint of a lambda's statement is checked by itself.
+
+#define FRINGE_EACH(F) \
+  F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15) F(16) F(17)
+
+// Declares a trap: values of `TYPE` in registers of `CONSTRAINT` in a function with `TARGET`.
+// clang-format off
+#define FRINGE_MAKE_VALUE(I)                                                                       \
+  Type v##I, w##I;                                                                                 \
+  Make(v##I, I);                                                                                   \
+  Make(w##I, 100 + I);
+#define FRINGE_HIDE_VALUE(I)                                                                       \
+  asm volatile("" : "+" FRINGE_CONSTRAINT(v##I));                                                  \
+  asm volatile("" : "+" FRINGE_CONSTRAINT(w##I));
+#define FRINGE_COMPARE_VALUE(I)                                                                    \
+  wrong += Differs(v##I, I) + Differs(w##I, 100 + I);
+#define FRINGE_DEFINE_RUN                                                                          \
+  static unsigned Run(Side side) {                                                                 \
+    FRINGE_EACH(FRINGE_MAKE_VALUE)                                                                 \
+    for (int i = 0; i < kSwitches; ++i) {                                                          \
+      FRINGE_EACH(FRINGE_HIDE_VALUE)                                                               \
+      side();                                                                                      \
+      FRINGE_EACH(FRINGE_HIDE_VALUE)                                                               \
+    }                                                                                              \
+    unsigned wrong = 0;                                                                            \
+    FRINGE_EACH(FRINGE_COMPARE_VALUE)                                                              \
+    return wrong;                                                                                  \
+  }
+// clang-format on
+
+template <typename T>
+[[gnu::always_inline]] inline void Make(T& value, size_t number) {
+  unsigned char bytes[sizeof(T)];
+  for (size_t i = 0; i < sizeof bytes; ++i) bytes[i] = static_cast<unsigned char>(3 * i + number);
+  std::memcpy(&value, bytes, sizeof value);
+}
+
+// By a function of its own: the value is in memory then.
+[[maybe_unused, gnu::noinline]] unsigned DiffersInMemory(const void* value, size_t bytes,
+                                                         size_t number) {
+  for (size_t i = 0; i < bytes; ++i) {
+    if (static_cast<const unsigned char*>(value)[i] != static_cast<unsigned char>(3 * i + number)) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+template <typename T>
+[[gnu::always_inline]] inline unsigned Differs(const T& value, size_t number) {
+  T copy = value;
+  return DiffersInMemory(&copy, sizeof copy, number);
+}
+
+#if defined(__x86_64__) || defined(__i386__)
+
+using Vector64 [[gnu::vector_size(8)]] = int;
+
+// 512-bit vectors: on x86_64, of zmm0 to zmm31.
+struct Zmm {
+  static constexpr const char* kName = "Zmm";
+  using Type = Vector512;
+  static bool IsSupported() { return __builtin_cpu_supports("avx512bw"); }
+
+  template <typename Side>
+#define FRINGE_CONSTRAINT "v"
+  [[gnu::noinline, gnu::target("avx512f,avx512bw")]] FRINGE_DEFINE_RUN
+};
+
+// Scalars, which with AVX-512 are in xmm16 to xmm31 too.
+struct HighXmm {
+  static constexpr const char* kName = "HighXmm";
+  using Type = Vector128;
+  static bool IsSupported() { return __builtin_cpu_supports("avx512vl"); }
+
+  template <typename Side>
+  [[gnu::noinline, gnu::target("avx512f,avx512vl")]] FRINGE_DEFINE_RUN
+#undef FRINGE_CONSTRAINT
+};
+
+struct Ymm {
+  static constexpr const char* kName = "Ymm";
+  using Type = Vector256;
+  static bool IsSupported() { return __builtin_cpu_supports("avx2"); }
+
+  template <typename Side>
+#define FRINGE_CONSTRAINT "x"
+  [[gnu::noinline, gnu::target("avx2")]] FRINGE_DEFINE_RUN
+};
+
+// On 32-bit x86, a file has no vectors unless its flags say so.
+struct Xmm {
+  static constexpr const char* kName = "Xmm";
+  using Type = Vector128;
+  static bool IsSupported() { return __builtin_cpu_supports("sse2"); }
+
+  template <typename Side>
+  [[gnu::noinline, gnu::target("sse2")]] FRINGE_DEFINE_RUN
+#undef FRINGE_CONSTRAINT
+};
+
+// The registers of masks.
+struct Masks {
+  static constexpr const char* kName = "Masks";
+  using Type = uint16_t;
+  static bool IsSupported() { return __builtin_cpu_supports("avx512bw"); }
+
+  template <typename Side>
+  [[gnu::noinline, gnu::target("avx512f,avx512bw")]] static unsigned Run(Side side) {
+    Type a = 0x1234, b = 0x2345, c = 0x3456, d = 0x4567, e = 0x5678, f = 0x6789, g = 0x789a;
+    for (int i = 0; i < kSwitches; ++i) {
+      asm volatile("" : "+k"(a), "+k"(b), "+k"(c), "+k"(d), "+k"(e), "+k"(f), "+k"(g));
+      side();
+      asm volatile("" : "+k"(a), "+k"(b), "+k"(c), "+k"(d), "+k"(e), "+k"(f), "+k"(g));
+    }
+    return 0U + (a != 0x1234) + (b != 0x2345) + (c != 0x3456) + (d != 0x4567) + (e != 0x5678) +
+           (f != 0x6789) + (g != 0x789a);
+  }
+};
+
+// What nobody uses any more but the compilers still know. They alias the x87 unit's, which nothing
+// else uses until the `emms`.
+struct Mm {
+  static constexpr const char* kName = "Mm";
+  using Type = Vector64;
+  static bool IsSupported() { return __builtin_cpu_supports("mmx"); }
+
+  template <typename Side>
+  [[gnu::noinline, gnu::target("mmx")]] static unsigned Run(Side side) {
+    Type a = {1, 2}, b = {3, 4}, c = {5, 6}, d = {7, 8};
+    for (int i = 0; i < kSwitches; ++i) {
+      asm volatile("" : "+y"(a), "+y"(b), "+y"(c), "+y"(d));
+      side();
+      asm volatile("" : "+y"(a), "+y"(b), "+y"(c), "+y"(d));
+    }
+    Type kept[] = {a, b, c, d};
+    asm volatile("emms" : "+m"(kept));
+    unsigned wrong = 0;
+    for (int i = 0; i < 8; ++i) wrong += kept[i / 2][i % 2] != i + 1;
+    return wrong;
+  }
+};
+
+using Traps = ::testing::Types<Zmm, HighXmm, Ymm, Xmm, Masks, Mm>;
+
+#if defined(__x86_64__)
+#define FRINGE_VECTOR_NUMBERS                                                                      \
+  "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, " \
+  "26, 27, 28, 29, 30, 31"
+#else
+#define FRINGE_VECTOR_NUMBERS "0, 1, 2, 3, 4, 5, 6, 7"
+#endif
+
+// The callers treat all of these as lost. (GCC looks into a function unless told not to.)
+#if defined(__clang__)
+#define FRINGE_OPAQUE_FUNCTION [[gnu::noinline]]
+#else
+#define FRINGE_OPAQUE_FUNCTION [[gnu::noipa]]
+#endif
+
+FRINGE_OPAQUE_FUNCTION [[gnu::target("avx512f,avx512bw")]] void ScrambleAvx512() {
+  asm volatile(".irp n, " FRINGE_VECTOR_NUMBERS
+               "\n\t"
+               "vpternlogd $255, %%zmm\\n, %%zmm\\n, %%zmm\\n\n\t"
+               ".endr\n\t"
+               ".irp n, 0, 1, 2, 3, 4, 5, 6, 7\n\t"
+               "kxnorw %%k\\n, %%k\\n, %%k\\n\n\t"
+               ".endr" ::
+                   : "memory");
+}
+
+FRINGE_OPAQUE_FUNCTION [[gnu::target("avx2")]] void ScrambleAvx2() {
+  asm volatile(
+      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7\n\t"
+      "vpcmpeqd %%ymm\\n, %%ymm\\n, %%ymm\\n\n\t"
+      ".endr" ::
+          : "memory");
+}
+
+FRINGE_OPAQUE_FUNCTION [[gnu::target("sse2")]] void ScrambleSse2() {
+  asm volatile(
+      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7\n\t"
+      "pcmpeqd %%xmm\\n, %%xmm\\n\n\t"
+      "pcmpeqd %%mm\\n, %%mm\\n\n\t"
+      ".endr\n\t"
+      "emms" ::
+          : "memory");
+}
+
+void ScrambleExtensions() {
+  if (__builtin_cpu_supports("sse2")) ScrambleSse2();
+  if (__builtin_cpu_supports("avx2")) ScrambleAvx2();
+  if (__builtin_cpu_supports("avx512bw")) ScrambleAvx512();
+}
+
+#elif defined(__aarch64__) && !defined(__clang__)
+
+#define FRINGE_OPAQUE_FUNCTION [[gnu::noipa]]
+
+bool HasSve() { return (getauxval(AT_HWCAP) & HWCAP_SVE) != 0; }
+
+// Vectors of a length that the CPU chooses. There is no array of them.
+struct Scalable {
+  static constexpr const char* kName = "Scalable";
+  static bool IsSupported() { return HasSve(); }
+
+#define FRINGE_MAKE_Z(I) svuint64_t v##I = svindex_u64(I, 5), w##I = svindex_u64(100 + I, 3);
+#define FRINGE_HIDE_Z(I) asm volatile("" : "+w"(v##I), "+w"(w##I));
+#define FRINGE_COMPARE_Z(I)                                           \
+  wrong += svptest_any(all, svcmpne(all, v##I, svindex_u64(I, 5))) || \
+           svptest_any(all, svcmpne(all, w##I, svindex_u64(100 + I, 3)));
+  template <typename Side>
+  [[gnu::noinline, gnu::target("+sve")]] static unsigned Run(Side side) {
+    FRINGE_EACH(FRINGE_MAKE_Z)
+    for (int i = 0; i < kSwitches; ++i) {
+      FRINGE_EACH(FRINGE_HIDE_Z)
+      side();
+      FRINGE_EACH(FRINGE_HIDE_Z)
+    }
+    const svbool_t all = svptrue_b64();
+    unsigned wrong = 0;
+    FRINGE_EACH(FRINGE_COMPARE_Z)
+    return wrong;
+  }
+};
+
+// p0 to p15.
+struct Predicates {
+  static constexpr const char* kName = "Predicates";
+  static bool IsSupported() { return HasSve(); }
+
+#define FRINGE_MAKE_P(I) svbool_t p##I = svwhilelt_b8(0, (I) + 1);
+#define FRINGE_HIDE_P(I) asm volatile("" : "+Upa"(p##I));
+#define FRINGE_COMPARE_P(I) \
+  wrong += svcntp_b8(all, p##I) != (svcntb() < (I) + 1 ? svcntb() : (I) + 1);
+  template <typename Side>
+  [[gnu::noinline, gnu::target("+sve")]] static unsigned Run(Side side) {
+    FRINGE_EACH(FRINGE_MAKE_P)
+    for (int i = 0; i < kSwitches; ++i) {
+      FRINGE_EACH(FRINGE_HIDE_P)
+      side();
+      FRINGE_EACH(FRINGE_HIDE_P)
+    }
+    const svbool_t all = svptrue_b8();
+    unsigned wrong = 0;
+    FRINGE_EACH(FRINGE_COMPARE_P)
+    return wrong;
+  }
+};
+
+using Traps = ::testing::Types<Scalable, Predicates>;
+
+FRINGE_OPAQUE_FUNCTION [[gnu::target("+sve")]] void ScrambleSve() {
+  asm volatile(
+      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, "
+      "23, 24, 25, 26, 27, 28, 29, 30, 31\n\t"
+      "mov z\\n\\().b, 0x5a\n\t"
+      ".endr\n\t"
+      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n\t"
+      "pfalse p\\n\\().b\n\t"
+      ".endr\n\t"
+      "wrffr p0.b"
+      // A function of the ABI keeps the lower halves of these.
+      ::
+          : "memory", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15");
+}
+
+void ScrambleExtensions() {
+  if (HasSve()) ScrambleSve();
+}
+
+#elif defined(__arm__) && !defined(__clang__)
+
+bool HasNeon() { return (getauxval(AT_HWCAP) & (1 << 12)) != 0; }
+
+// q0 to q15. A file for VFPv3-D16 has the lower half of them.
+struct Neon {
+  static constexpr const char* kName = "Neon";
+  using Type = Vector128;
+  static bool IsSupported() { return HasNeon(); }
+
+  template <typename Side>
+#define FRINGE_CONSTRAINT "w"
+  [[gnu::noinline, gnu::target("fpu=neon")]] FRINGE_DEFINE_RUN
+#undef FRINGE_CONSTRAINT
+};
+
+using Traps = ::testing::Types<Neon>;
+
+[[gnu::noipa, gnu::target("fpu=neon")]] void ScrambleNeon() {
+  asm volatile(
+      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, "
+      "31\n\t"
+      "vmov.i8 d\\n, #0xa5\n\t"
+      ".endr" ::
+          : "memory");
+}
+
+void ScrambleExtensions() {
+  if (HasNeon()) ScrambleNeon();
+}
+
+#elif defined(__powerpc64__)
+
+// vs0 to vs63. A file that is compiled without them has the floating-point half of vs0 to vs31.
+struct Vsx {
+  static constexpr const char* kName = "Vsx";
+  using Type = Vector128;
+  static bool IsSupported() { return __builtin_cpu_supports("vsx"); }
+
+  template <typename Side>
+#define FRINGE_CONSTRAINT "wa"
+  [[gnu::noinline, gnu::target("altivec,vsx")]] FRINGE_DEFINE_RUN
+#undef FRINGE_CONSTRAINT
+};
+
+using Traps = ::testing::Types<Vsx>;
+
+#if defined(__clang__)
+#define FRINGE_OPAQUE_FUNCTION [[gnu::noinline]]
+#else
+#define FRINGE_OPAQUE_FUNCTION [[gnu::noipa]]
+#endif
+
+FRINGE_OPAQUE_FUNCTION [[gnu::target("altivec,vsx")]] void ScrambleVsx() {
+  asm volatile(
+      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 32, 33, 34, 35, 36, 37, 38, 39, 40, "
+      "41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51\n\t"
+      "xxlxor \\n, \\n, \\n\n\t"
+      ".endr" ::
+          : "memory");
+}
+
+void ScrambleExtensions() {
+  if (__builtin_cpu_supports("vsx")) ScrambleVsx();
+}
+
+#else
+#define FRINGE_NO_EXTENSIONS 1
+#endif
+
+#if defined(FRINGE_NO_EXTENSIONS)
+
+TEST(TargetTest, IsNotOfThisCompiler) {
+#if defined(__s390x__)
+  GTEST_SKIP() << "the compilers refuse to inline a switch into a function with vector registers, "
+                  "unless its file has them too";
+#elif defined(__riscv)
+  GTEST_SKIP() << "this compiler has no attribute that gives a function vector registers";
+#else
+  GTEST_SKIP() << "this compiler's types of such registers need flags of the file";
+#endif
+}
+
+#else
+
+struct Scramble {
+  [[gnu::always_inline]] void operator()() const {
+    ScrambleRegisters();
+    ScrambleExtensions();
+  }
+};
+
+struct TrapNames {
+  template <typename Trap>
+  static std::string GetName(int) {
+    return Trap::kName;
+  }
+};
+
+template <typename Trap>
+class TargetTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!Trap::IsSupported()) GTEST_SKIP() << "this CPU has no such registers";
+  }
+};
+TYPED_TEST_SUITE(TargetTest, Traps, TrapNames);
+
+TYPED_TEST(TargetTest, KeepsThemOverARawResume) {
+  EXPECT_EQ((WrongAfterRawResume<TypeParam, Scramble>()), 0U);
+}
+
+TYPED_TEST(TargetTest, KeepsThemOverARawSuspend) {
+  EXPECT_EQ((WrongAfterRawSuspend<TypeParam, Scramble>()), 0U);
+}
+
+TYPED_TEST(TargetTest, KeepsThemOverAResume) {
+  EXPECT_EQ((WrongAfterResume<TypeParam, Scramble>()), 0U);
+}
+
+TYPED_TEST(TargetTest, KeepsThemOverASuspend) {
+  EXPECT_EQ((WrongAfterSuspend<TypeParam, Scramble>()), 0U);
+}
+
+#endif  // !defined(FRINGE_NO_EXTENSIONS)
+
+// --- Pragmas and clones --------------------------------------------------------------------------
+
+#if defined(__x86_64__) || defined(__i386__)
+
+// Keeps sums over a switch that are one vector each where the compiler has such, and never stores
+// them meanwhile. `out` receives them.
+constexpr size_t kSums = 18;
+// clang-format off
+#define FRINGE_MAKE_SUM(I) const Vector512 sum##I = in[I] + in[(I) + 1];
+#define FRINGE_STORE_SUM(I) out[I] = sum##I;
+#define FRINGE_KEEP_SUMS                                                                           \
+  {                                                                                                \
+    FRINGE_EACH(FRINGE_MAKE_SUM)                                                                   \
+    arch::Resume(0, record);                                                                       \
+    FRINGE_EACH(FRINGE_STORE_SUM)                                                                  \
+  }
+// clang-format on
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+#endif
+[[gnu::noinline]] void KeepSumsByPragma(arch::LinkRecord* record, const Vector512* in,
+                                        Vector512* out) FRINGE_KEEP_SUMS
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+// For this the C library has to choose one when it loads the program.
+#if defined(__GLIBC__)
+#define FRINGE_HAS_CLONES 1
+}  // namespace
+[[gnu::target_clones("default", "avx2", "avx512f")]] void KeepSumsInClones(arch::LinkRecord* record,
+                                                                           const Vector512* in,
+                                                                           Vector512* out);
+[[gnu::target_clones("default", "avx2", "avx512f")]] void KeepSumsInClones(
+    arch::LinkRecord* record, const Vector512* in, Vector512* out) FRINGE_KEEP_SUMS namespace {
+#endif
+
+  using KeepSums = void (*)(arch::LinkRecord*, const Vector512*, Vector512*);
+
+  // Returns: how many words of the sums are wrong.
+  unsigned WrongSums(KeepSums keep_sums) {
+    const RawGenerator<> generator(*OsStack::Create(kSideStackBytes), &ScrambleForever<Scramble>);
+    static Vector512 in[kSums + 1], out[kSums];
+    for (uint64_t i = 0; i < std::size(in); ++i) {
+      for (uint64_t j = 0; j < 8; ++j) in[i][j] = 1000 * i + j;
+    }
+    keep_sums(generator.record(), in, out);
+    unsigned wrong = 0;
+    for (uint64_t i = 0; i < std::size(out); ++i) {
+      for (uint64_t j = 0; j < 8; ++j) wrong += out[i][j] != 2000 * i + 1000 + 2 * j;
+    }
+    return wrong;
+  }
+
+  TEST(TargetPragmaTest, KeepsVectors) {
+    if (!Zmm::IsSupported()) GTEST_SKIP() << "this CPU has no AVX-512";
+    EXPECT_EQ(WrongSums(&KeepSumsByPragma), 0U);
+  }
+
+#if defined(FRINGE_HAS_CLONES)
+  TEST(TargetClonesTest, KeepVectors) { EXPECT_EQ(WrongSums(&KeepSumsInClones), 0U); }
+#endif
+
+#endif  // defined(__x86_64__) || defined(__i386__)
+
+}  // namespace
+}  // namespace fringe::testing
