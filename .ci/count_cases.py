@@ -2,10 +2,10 @@
 
     count_cases.py EVENTS
 
-EVENTS is what Bazel wrote for `--build_event_json_file`. Prints three numbers: cases passed, failed
-and skipped. A GoogleTest binary counts by its cases; so does any other test whose last line of
-output reads `N passed, N failed, N skipped`. What remains is one case a test, and a target that does
-not build is one that failed. A test for other CPUs than the run's is one that was skipped.
+EVENTS is the file that Bazel writes for `--build_event_json_file`. Prints three numbers: cases
+passed, failed and skipped. GoogleTest programs count by their cases, and so do other tests whose
+last line of output is `N passed, N failed, N skipped`. Any other test is one case. A target that
+does not build is a failed case. A test for another CPU is a skipped case.
 """
 
 import json
@@ -28,7 +28,7 @@ def read(uri):
 
 
 def count_googletest(text):
-    """Returns (passed, failed, skipped), or None where this is not GoogleTest's own XML."""
+    """Returns (passed, failed, skipped), or None if this is not GoogleTest's own XML."""
     try:
         root = xml.etree.ElementTree.fromstring(text)
     except xml.etree.ElementTree.ParseError:
@@ -43,7 +43,7 @@ def count_googletest(text):
 
 
 def count_summary(text):
-    """Returns what a test said of itself in its last line, or None."""
+    """Returns the counts in the last line of a test's output, or None."""
     lines = text.strip().splitlines()
     match = SUMMARY.match(lines[-1].strip()) if lines else None
     return tuple(map(int, match.groups())) if match else None
@@ -55,7 +55,7 @@ def count_attempt(result):
     counts = count_googletest(read(outputs.get("test.xml", "")))
     counts = counts or count_summary(read(outputs.get("test.log", "")))
     counts = counts or ((1, 0, 0) if passed else (0, 1, 0))
-    if not passed and counts[1] == 0:  # Every case was well, and then the test was not.
+    if not passed and counts[1] == 0:  # Every case passed, but the test failed.
         counts = (counts[0], 1, counts[2])
     return counts
 
@@ -70,7 +70,7 @@ def main():
             configured = event["id"].get("targetConfigured")
             target = event["id"].get("targetCompleted")
             if test and "testResult" in event:
-                # The last attempt is the one that stands.
+                # The last attempt counts.
                 which = (test["label"], test.get("run"), test.get("shard"))
                 attempts[which] = count_attempt(event["testResult"])
             elif configured and event.get("configured", {}).get("targetKind", "").endswith("_test rule"):

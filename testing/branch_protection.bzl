@@ -1,6 +1,6 @@
 """The flags that mark code for landing pads and shadow stacks."""
 
-# Indirect branches land on marked instructions; on AArch64, return addresses are signed too.
+# Indirect branches must land on marked instructions. On AArch64, return addresses are signed too.
 BRANCH_PROTECTION = select({
     "//platforms:aarch64": ["-mbranch-protection=standard"],
     "//platforms:x86": ["-fcf-protection=full"],

@@ -1,4 +1,4 @@
-"""The one shape that fringe's own tests have."""
+"""The macro for fringe's own tests."""
 
 load("//:copts.bzl", "FRINGE_COPTS")
 load("//:defs.bzl", "fringe_cc_test")
@@ -18,11 +18,11 @@ def fringe_test(
       name: the test.
       srcs: its sources; by default `name.cc`.
       copts: flags in addition to `FRINGE_COPTS`.
-      deps: what it includes, except GoogleTest.
-      size: as of `cc_test`.
+      deps: its dependencies, except GoogleTest.
+      size: as for `cc_test`.
       googletest: whether it uses GoogleTest.
       own_main: whether its sources define `main`.
-      **kwargs: as of `fringe_cc_test`, so that a test can choose its default stack.
+      **kwargs: as for `fringe_cc_test`, so that a test can choose its default stack.
     """
     if googletest:
         deps = deps + ["@com_google_googletest//:gtest"]

@@ -1,4 +1,4 @@
-"""Tests with another heap under `MallocStack` than the build's."""
+"""Tests in which `MallocStack` uses another heap than in the rest of the build."""
 
 def _malloc_transition_impl(_settings, attr):
     return {"//flags:malloc": attr.malloc}

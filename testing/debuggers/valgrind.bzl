@@ -3,7 +3,7 @@
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
 
 def valgrind_test(name, binary, leave_out = [], on_threads = [], expect_warning = False, **kwargs):
-    """Runs a program under memcheck: a test that fails where Valgrind finds an error or a leak.
+    """Runs a program under memcheck. The test fails if Valgrind finds an error or a leak.
 
     Args:
       name: the test's name.

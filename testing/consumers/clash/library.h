@@ -1,7 +1,7 @@
 #ifndef LIBRARY_H_
 #define LIBRARY_H_
 
-// Returns: the name of the type of stack that the library's generators run on.
+// Returns: the name of the stack type of the library's generators.
 const char* StackOfLibrary();
 
 #endif  // LIBRARY_H_

@@ -1,5 +1,5 @@
-// Every header of fringe's that is for users, by the path that is fringe's alone, beside this
-// project's own.
+// Includes every public header of fringe by its unambiguous path, together with this project's own
+// headers.
 
 #include <cstddef>
 #include <iostream>

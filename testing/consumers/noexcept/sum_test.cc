@@ -8,7 +8,7 @@
 #include "stacks/pooled_stack.h"
 
 #if defined(__cpp_exceptions) || defined(__cpp_rtti)
-#error "this is to be compiled without"
+#error "this must be compiled without exceptions and RTTI"
 #endif
 
 namespace {

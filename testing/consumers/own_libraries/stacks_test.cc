@@ -9,10 +9,10 @@
 #include "stacks/pooled_stack.h"
 
 #ifndef OWN_ABSEIL
-#error "another Abseil"
+#error "this is not the project's Abseil"
 #endif
 #ifndef OWN_GOOGLETEST
-#error "another GoogleTest"
+#error "this is not the project's GoogleTest"
 #endif
 
 TEST(StacksTest, ErrorsAreOfThisProjectsAbseil) {

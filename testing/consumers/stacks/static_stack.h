@@ -1,4 +1,4 @@
-// A stack of this project's own.
+// A stack of this project.
 
 #ifndef STATIC_STACK_H_
 #define STATIC_STACK_H_
@@ -9,7 +9,7 @@
 
 namespace consumer {
 
-// The one range of static memory: there is no second one at a time.
+// The only range of static memory, for one stack at a time.
 class StaticStack {
  public:
   static StaticStack Create(size_t) { return StaticStack(); }

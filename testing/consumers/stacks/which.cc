@@ -1,4 +1,4 @@
-// Prints on which stack a generator runs that names none, and whether jemalloc is there.
+// Prints the stack of a generator that does not name one, and whether jemalloc is linked.
 
 #include <cstddef>
 #include <iostream>

@@ -1,4 +1,4 @@
-// Prints what a generator that names no stack gives, and whether it runs on a pooled one.
+// Prints the output of a generator that does not name a stack, and whether it runs on a pooled one.
 
 #include <iostream>
 #include <type_traits>

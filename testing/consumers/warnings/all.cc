@@ -1,4 +1,4 @@
-// Each template is instantiated: a warning may be in what no header shows by itself.
+// Instantiates each template, because some warnings appear only then.
 
 #include <cstddef>
 #include <iostream>

@@ -4,7 +4,7 @@
 #include "fringe/generator.h"
 #include "stacks/os_stack.h"
 
-// Gives the numbers from 1 to `last`.
+// Yields the numbers from 1 to `last`.
 fringe::Generator<int, void, fringe::OsStack> CountTo(int last);
 
 #endif  // COUNT_H_

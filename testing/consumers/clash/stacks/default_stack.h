@@ -1,4 +1,4 @@
-// A stack of this project's, in a header that fringe has a namesake of.
+// A stack of this project, in a header with the name of one of fringe's.
 
 #ifndef STACKS_DEFAULT_STACK_H_
 #define STACKS_DEFAULT_STACK_H_
@@ -9,7 +9,7 @@
 
 namespace consumer {
 
-// The one range of static memory: there is no second one at a time.
+// The only range of static memory, for one stack at a time.
 class Stack {
  public:
   static Stack Create(size_t) { return Stack(); }

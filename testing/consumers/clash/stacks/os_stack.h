@@ -1,4 +1,5 @@
-// A header that fringe has a namesake of. What includes it for that does not compile.
+// A header with the name of one of fringe's. A file that includes it in place of fringe's does not
+// compile.
 
 #if !defined(CONSUMER) || __INCLUDE_LEVEL__ != 1
 #error "this stacks/os_stack.h is not fringe's"
