@@ -3,14 +3,46 @@
 load("//:copts.bzl", "FRINGE_COPTS")
 load("//:defs.bzl", "fringe_cc_test")
 
+def subject_tags():
+    """Returns the tag of every test in this package: the name of its folder.
+
+    It is the first folder of the path, or the second below //testing. `.ci/run` selects tests by it.
+    """
+    folders = native.package_name().split("/")
+    return [folders[1] if folders[0] == "testing" else folders[0]]
+
+# Tests of a subject in which the optimizer is a part.
+_COMPILED_AS_THE_BUILD_SAYS = [
+    "arch",
+    "compiler",
+    "hardening",
+    "registers",
+    "switch",
+    "unwinding",
+]
+
+def _level(tags):
+    """Returns the flags of `//testing:fast_compilation`."""
+    if [tag for tag in tags if tag in _COMPILED_AS_THE_BUILD_SAYS]:
+        return []
+    return select({
+        "//testing:fast_compilation_enabled": [
+            "-O0",
+            # glibc refuses to fortify without optimization.
+            "-U_FORTIFY_SOURCE",
+        ],
+        "//conditions:default": [],
+    })
+
 def fringe_test(
         name,
         srcs = None,
         copts = [],
         deps = [],
-        size = "small",
         googletest = True,
         own_main = False,
+        size = "small",
+        tags = [],
         **kwargs):
     """Declares a GoogleTest program.
 
@@ -19,9 +51,14 @@ def fringe_test(
       srcs: its sources; by default `name.cc`.
       copts: flags in addition to `FRINGE_COPTS`.
       deps: its dependencies, except GoogleTest.
-      size: as for `cc_test`.
       googletest: whether it uses GoogleTest.
       own_main: whether its sources define `main`.
+      size: as for `cc_test`.
+      tags: in addition to `subject_tags()`. "switch": registers or unwinding at a switch. "compiler":
+        other behavior that depends on how a compiler translates code around a switch. "hardening":
+        it has more to check in a hardened build. "threads": it has more to check under
+        ThreadSanitizer. "valgrind": another test, under Valgrind. "lto": its own flags optimize it
+        at link time in every build.
       **kwargs: as for `fringe_cc_test`, so that a test can choose its default stack.
     """
     if googletest:
@@ -32,7 +69,8 @@ def fringe_test(
         name = name,
         size = size,
         srcs = [name + ".cc"] if srcs == None else srcs,
-        copts = FRINGE_COPTS + copts,
+        copts = FRINGE_COPTS + _level(subject_tags() + tags) + copts,
+        tags = subject_tags() + tags,
         deps = deps,
         **kwargs
     )

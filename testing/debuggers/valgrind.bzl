@@ -1,6 +1,7 @@
 """Tests under Valgrind."""
 
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
+load("//testing:fringe_test.bzl", "subject_tags")
 
 def valgrind_test(name, binary, leave_out = [], on_threads = [], expect_warning = False, **kwargs):
     """Runs a program under memcheck. The test fails if Valgrind finds an error or a leak.
@@ -25,6 +26,7 @@ def valgrind_test(name, binary, leave_out = [], on_threads = [], expect_warning 
             "--expect_warning" if expect_warning else "'%s'" % ":".join(["*DeathTest*"] + leave_out),
         ] + (["'%s'" % ":".join(on_threads)] if on_threads else []),
         data = [binary],
+        tags = subject_tags() + kwargs.pop("tags", []),
         deps = ["//testing/debuggers:valgrind_runner"],
         **kwargs
     )
