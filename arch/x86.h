@@ -299,6 +299,13 @@ template <Side kLeft, bool kCancels>
                : "cc");
   return address;
 }
+
+// Returns: an address in the calling function, for tests.
+[[gnu::always_inline]] inline uintptr_t ProgramCounter() {
+  uintptr_t address;
+  asm volatile(FRINGE_BEGIN FRINGE_LOAD_PC("{%0|%%%0}") FRINGE_END : "=r"(address));
+  return address;
+}
 #endif
 
 #undef FRINGE_CLOBBERS_SSE

@@ -38,13 +38,13 @@ inline constexpr int kLiveLongDoubles = 7;
 
 // Returns: the address of the next instruction, or of one shortly before it.
 [[gnu::always_inline]] inline const void* NextInstruction() {
-  const void* pc;
 #if defined(__PIC__)
-  asm volatile(FRINGE_X86_LOAD_PC("%0") : "=r"(pc));
+  return reinterpret_cast<const void*>(arch::ProgramCounter());
 #else
+  const void* pc;
   asm volatile("movl $0f, %0\n0:" : "=r"(pc));
-#endif
   return pc;
+#endif
 }
 
 // Overwrites every register that a compiler may keep a value in, except the stack and frame
