@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Follows every link of the Markdown documents.
+"""Checks every link in the Markdown documents.
 
-    .ci/links.py [FILE.md ...]      # without arguments, all that Git knows
+    .ci/links.py [FILE.md ...]      # without arguments, all files in Git
 
-A relative link leads to a file or a folder of the repository, and what follows a `#` is one of its
-headings. Nobody is asked whether what lies elsewhere is there: such a link has to be a whole address
-that begins with https. The last line says how many links there are.
+A relative link must lead to a file or folder of the repository, and an anchor after `#` to one of
+its headings. Other links must be complete https addresses. Their targets are not checked. The last
+line of output is the number of links.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def lines_of(text):
 
 
 def anchors_of(text):
-    """Returns what a `#` may be followed by: a name for each heading, as GitHub makes it."""
+    """Returns the anchors: a name for each heading, as GitHub creates it."""
     anchors = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
     count = {}
     for _, line in lines_of(text):
@@ -56,7 +56,7 @@ def anchors_of(text):
 
 
 def links_of(text):
-    """Returns (line number, target) of all links, and remarks on references that lead nowhere."""
+    """Returns (line number, target) of all links, and errors for undefined references."""
     links = []
     remarks = []
     lines = [(number, CODE.sub("", line)) for number, line in lines_of(text)]
@@ -66,7 +66,7 @@ def links_of(text):
         if match:
             defined[match.group(1).lower()] = match.group(2)
             links.append((number, match.group(2)))
-    # A link may be broken between lines: an inline one is looked for in whole paragraphs.
+    # An inline link may span lines, so the search covers whole paragraphs.
     start = 0
     while start < len(lines):
         end = start
@@ -80,7 +80,7 @@ def links_of(text):
         for match in REFERENCE.finditer(paragraph):
             if (match.group(2) or match.group(1)).lower() not in defined:
                 number = lines[start + paragraph.count("\n", 0, match.start())][0]
-                remarks.append((number, f"{match.group(0)} is defined nowhere."))
+                remarks.append((number, f"{match.group(0)} is not defined."))
         start = max(end, start + 1)
     return links, remarks
 
@@ -91,19 +91,19 @@ def read(path):
 
 
 def check(document, target, known):
-    """Returns a sentence on what is wrong with a link, or None."""
+    """Returns what is wrong with a link, or None."""
     address = urllib.parse.urlsplit(target)
     if address.scheme or target.startswith("//"):
         whole = address.scheme == "https" and re.fullmatch(r"[\w-]+(\.[\w-]+)+", address.netloc)
-        return None if whole else f"{target} is no whole https address."
+        return None if whole else f"{target} is not a complete https address."
     path = urllib.parse.unquote(address.path)
     if path.startswith("/"):
-        return f"{target} does not say from where: relative links begin at the document."
+        return f"{target} must be relative to the document."
     file = os.path.normpath(os.path.join(os.path.dirname(document), path)) if path else document
     if file not in known:
-        return f"{target} leads to nothing in the repository."
+        return f"{target} does not exist in the repository."
     if address.fragment and not file.endswith(".md"):
-        return f"{target} has a heading of a file that has none."
+        return f"{target} has an anchor, but the file has no headings."
     if address.fragment and urllib.parse.unquote(address.fragment) not in anchors_of(read(file)):
         return f"{target}: {file} has no such heading."
     return None
@@ -142,9 +142,9 @@ def main():
                 remarks.append(f"{document}:{number}: {sentence}")
     if remarks:
         print(*remarks, sep="\n", file=sys.stderr)
-        sys.exit(f"links: {len(remarks)} of {count} links lead nowhere.")
+        sys.exit(f"links: {len(remarks)} of {count} links are wrong.")
     if not count:
-        sys.exit("links: no document has a link, which cannot be.")
+        sys.exit("links: no links were found, so the check is wrong.")
     print(f"{count} links in {len(documents)} documents")
 
 

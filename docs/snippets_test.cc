@@ -1,5 +1,5 @@
-// What the Markdown pages and the comments of the headers show of C++ is code that works: each of
-// their snippets stands in this file or in another source, and runs. The first tests compare.
+// The C++ snippets of the Markdown pages and of the comments in headers. Each of them is code in
+// this file or in another source, where it runs. The first tests compare the two.
 
 #include <sys/mman.h>
 
@@ -29,7 +29,7 @@
 #include "stacks/span_stack.h"
 #include "stacks/stack.h"
 
-// The stack of stacks/stack.h. Its memory is the same for all of them.
+// The stack in stacks/stack.h. All objects share the same memory.
 class MyStack {
  public:
   MyStack(MyStack&&);
@@ -57,7 +57,7 @@ std::string Contents(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Returns: `text` without what indents its lines.
+// Returns: `text` without the indentation of its lines.
 std::string WithoutIndentation(const std::string& text) {
   std::istringstream stream(text);
   std::string result;
@@ -69,7 +69,7 @@ std::string WithoutIndentation(const std::string& text) {
   return result;
 }
 
-// Returns: what stands between "```language" and "```" in a page, in order.
+// Returns: the blocks between "```language" and "```" in a page, in order.
 std::vector<std::string> Blocks(const std::string& page, const std::string& language) {
   std::vector<std::string> blocks;
   std::istringstream stream(page);
@@ -99,7 +99,7 @@ std::string Readme() {
   return "";
 }
 
-TEST(SnippetsTest, EachStandsInASource) {
+TEST(SnippetsTest, EachIsInASource) {
   std::string sources;
   for (const std::string& path : Files("SOURCES")) sources += WithoutIndentation(Contents(path));
   size_t count = 0;
@@ -107,14 +107,14 @@ TEST(SnippetsTest, EachStandsInASource) {
     for (const std::string& block : Blocks(Contents(path), "cpp")) {
       ++count;
       EXPECT_NE(sources.find(WithoutIndentation(block)), std::string::npos)
-          << path << " shows what no source holds:\n"
+          << path << " shows code that is in no source:\n"
           << block;
     }
   }
   EXPECT_GT(count, 0u);
 }
 
-// Returns: `code` without comments and blanks, which are as the line's length wants them.
+// Returns: `code` without comments and white space, which depend on the length of lines.
 std::string Condensed(const std::string& code) {
   std::istringstream stream(code);
   std::string result;
@@ -126,8 +126,8 @@ std::string Condensed(const std::string& code) {
   return result;
 }
 
-// Returns: the examples in the comments of a header, in order, each cut where it leaves something
-// out ("..."). An example is what is indented after an empty line, but for lists.
+// Returns: the examples in the comments of a header, in order, each split at its omissions ("...").
+//   An example is indented and follows an empty line. Lists are not examples.
 std::vector<std::vector<std::string>> Examples(const std::string& header) {
   std::vector<std::vector<std::string>> examples;
   std::istringstream stream(header);
@@ -152,7 +152,7 @@ std::vector<std::vector<std::string>> Examples(const std::string& header) {
   return examples;
 }
 
-TEST(SnippetsTest, EachExampleOfAHeaderStandsInASource) {
+TEST(SnippetsTest, EachExampleOfAHeaderIsInASource) {
   std::string sources;
   for (const std::string& path : Files("SOURCES")) sources += Condensed(Contents(path));
   size_t count = 0;
@@ -164,15 +164,16 @@ TEST(SnippetsTest, EachExampleOfAHeaderStandsInASource) {
       size_t from = 0;
       for (const std::string& part : parts) {
         from = sources.find(Condensed(part), from);
-        ASSERT_NE(from, std::string::npos) << path << " shows what no source holds:\n" << part;
+        ASSERT_NE(from, std::string::npos) << path << " shows code that is in no source:\n" << part;
       }
     }
   }
-  // Those of every header that a user includes.
+  // The examples of every public header.
   EXPECT_GE(count, 10u);
 }
 
-// The README's first program is the quickstart, to the letter, and prints what the README says.
+// The README's first program must be identical to the quickstart, and must print the output in the
+// README.
 TEST(SnippetsTest, ReadmeBeginsWithTheQuickstart) {
   const std::string readme = Readme();
   const std::vector<std::string> programs = Blocks(readme, "cpp");
@@ -208,9 +209,9 @@ class OutputTest : public testing::Test {
 
 TEST_F(OutputTest, Range) {
 #if defined(__clang__) && __clang_major__ < 16 && defined(__GLIBCXX__)
-  GTEST_SKIP() << "Clang before 16 cannot compile libstdc++'s views, of whatever range";
+  GTEST_SKIP() << "Clang before 16 cannot compile libstdc++'s views";
 #elif !defined(__cpp_exceptions)
-  GTEST_SKIP() << "the snippet leaves a generator unfinished, which takes exceptions";
+  GTEST_SKIP() << "the snippet destroys an unfinished generator, which needs exceptions";
 #else
   fringe::Generator<int> squares([](auto& yielder) {
     for (int i = 1;; ++i) yielder.Suspend(i * i);
@@ -222,7 +223,7 @@ TEST_F(OutputTest, Range) {
 
 TEST_F(OutputTest, ValuesBothWays) {
 #if !defined(__cpp_exceptions)
-  GTEST_SKIP() << "the snippet leaves a generator unfinished, which takes exceptions";
+  GTEST_SKIP() << "the snippet destroys an unfinished generator, which needs exceptions";
 #else
   fringe::Generator<int, int> sum([](auto& yielder, int number) {
     for (int total = 0;;) number = yielder.Suspend(total += number);
@@ -285,10 +286,10 @@ TEST(DebuggingTest, MeasuredStack) {
   EXPECT_TRUE(line.ends_with(" bytes\n")) << line;
 }
 
-// What the examples of the headers are about: a body that suspends once.
+// The body in the headers' examples: it suspends once.
 constexpr auto body = [](auto& yielder) { yielder.Suspend(1); };
 
-// Returns: what a generator gives in all.
+// Returns: the sum of a generator's outputs.
 template <typename Gen>
 int Sum(Gen& gen) {
   int sum = 0;
@@ -369,7 +370,7 @@ TEST(HeadersTest, SpanStack) {
   EXPECT_EQ(Sum(gen), 1);
 }
 
-// Where `MyStack` lies, and the guard below it.
+// The memory of `MyStack`, with the guard below it.
 constexpr size_t kMyBytes = size_t{64} << 10;
 std::byte* MyMemory() {
   static std::byte* const memory = [] {
@@ -392,7 +393,7 @@ std::byte* MyStack::limit() const noexcept { return MyMemory(); }
 
 namespace {
 
-TEST(HeadersTest, StackOfOnesOwn) {
+TEST(HeadersTest, UserDefinedStack) {
   static_assert(fringe::GuardedStack<MyStack>);
   auto gen = fringe::MakeGenerator<int>(MyStack(), body);
   EXPECT_EQ(Sum(gen), 1);

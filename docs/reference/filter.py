@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
-"""Turns the comments of a header of fringe's into those that Doxygen reads.
+"""Converts the comments of a header to Doxygen's form.
 
     filter.py HEADER
 
-Prints the header with as many lines as it has, so that warnings tell the right ones:
+Prints the header with the same number of lines, so that warnings have the right line numbers:
 
-  * A block of `//` above a declaration becomes `///`. It stands for each of the one-line declarations
-    that follow one another beneath it. The block that begins the file is the file's.
-  * What stands behind a member becomes `///<`.
-  * The labels of the house style (Requires, Returns, Errors, Cost, Thread safety) begin sections.
-  * Lines that are indented after an empty one are code, but for lists.
-  * What is deleted is left out. So is the namespace that tells the flags of compilers apart, since
-    nobody names it, and specialisations of what is the standard library's.
+  * A block of `//` above a declaration becomes `///`. It documents each of the consecutive one-line
+    declarations below it. The first block documents the file.
+  * A comment behind a member becomes `///<`. * The labels of the house style (Requires, Returns,
+  Errors, Cost, Thread safety) begin sections. * Indented lines after an empty line are code, unless
+  they are a list. * Deleted functions are omitted. So are the namespace of the build mode, which
+  users do not name, and
+    specialisations of templates of the standard library.
 """
 
 import re
 import sys
 
-# The Doxyfile has the commands that Doxygen does not have by itself.
+# The Doxyfile defines the commands that Doxygen lacks.
 LABELS = {
     "Requires": "@pre",
     "Requires, of both": "@pre",
@@ -30,13 +30,13 @@ LABEL = re.compile(f"({'|'.join(LABELS)}): ")
 OTHERS = re.compile(r"^template <.*>\ninline constexpr bool std::[^;]*;$", re.MULTILINE)
 COMMENT = re.compile(r"(\s*)//(?!/)( ?)(.*)")
 
-# Beneath a block that documents nothing.
+# What follows a block that documents nothing.
 NO_DECLARATION = re.compile(r"\s*(#|\}|public:|private:|protected:|static_assert|namespace|$)")
 ONE_LINE = re.compile(r"\s*(?!//)\S.*[;}]$")
 
 
 def convert(texts):
-    """Returns the lines of a comment as Doxygen wants them."""
+    """Returns the lines of a comment in Doxygen's form."""
     result = []
     in_code = False
     for index, text in enumerate(texts):
@@ -57,7 +57,7 @@ def convert(texts):
 
 def convert_file(lines):
     result = []
-    shared = None  # what documents the next line too, where that is a one-line declaration
+    shared = None  # documents the next line too, if that is a one-line declaration
     index = 0
     while index < len(lines):
         line = lines[index]
