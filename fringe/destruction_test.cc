@@ -1,5 +1,5 @@
-// What the unwinding of an unfinished generator passes through: the C library's frames, `noexcept`
-// functions, destructors, handlers. generator_exception_test.cc has the plain cases.
+// Unwinding of an unfinished generator through the C library's frames, `noexcept` functions,
+// destructors and handlers. generator_exception_test.cc has the simple cases.
 
 #include "fringe/config.h"
 #include "gtest/gtest.h"
@@ -54,7 +54,7 @@ OsStack NewStack() { return *OsStack::Create(256 << 10); }
 
 using IntGenerator = Generator<int, void, OsStack>;
 
-// Calls a function when it goes.
+// Calls a function when it is destroyed.
 template <typename F>
 class Finally {
  public:
@@ -69,11 +69,11 @@ class Finally {
 
 // --- Through callbacks of the C library ----------------------------------------------------------
 
-// The generator whose body is inside a C function, for the callback to find.
+// The generator whose body is inside a C function. The callback uses it.
 thread_local Yielder<int>* calling = nullptr;
 thread_local int unwound = 0;
 
-// Suspends with something to destroy in the frame.
+// Suspends with a local that has a destructor.
 void SuspendInCallback(int value) {
   const Finally count([] { ++unwound; });
   calling->Suspend(value);
@@ -86,8 +86,8 @@ int CompareAndSuspend(const void* a, const void* b) {
   return (left > right) - (left < right);
 }
 
-// Runs `call` in a generator, which suspends from a callback, and destroys it after `steps` of
-// them.
+// Runs `call` in a generator, which suspends from a callback. Destroys the generator after `steps`
+// suspends.
 template <typename F>
 void DestroyInside(F call, int steps = 3) {
   unwound = 0;
@@ -138,7 +138,7 @@ TEST(DestructionTest, ThroughTwalk) {
   for (int& value : values) tdelete(&value, &root, compare);
 }
 
-// One comparison inside another: two C functions on the way.
+// One comparison inside another, so that two C functions are unwound.
 TEST(DestructionTest, ThroughNestedCallbacks) {
   DestroyInside(
       [] {
@@ -154,9 +154,9 @@ TEST(DestructionTest, ThroughNestedCallbacks) {
 
 #if defined(__GLIBC__) && !FRINGE_ASAN && !FRINGE_TSAN
 
-// The C library has no destructors: what a function of its holds when it is unwound is lost. The
-// GNU one's `qsort` holds a buffer on the heap where the array is larger than 1 KiB (2.36; not 2.37
-// and 2.38).
+// The C library has no destructors, so a function that is unwound leaks its resources. `qsort` of
+// the GNU C library has a buffer on the heap if the array is larger than 1 KiB (2.36; not 2.37 and
+// 2.38).
 TEST(DestructionTest, WhatQsortHoldsIsLeaked) {
   std::vector<int> values(64 << 10);
   std::iota(values.rbegin(), values.rend(), 0);
@@ -171,7 +171,7 @@ TEST(DestructionTest, WhatQsortHoldsIsLeaked) {
 
 #endif  // __GLIBC__
 
-// A folder with folders in it, gone with the object.
+// A folder with nested folders. The destructor removes it.
 class ScratchTree {
  public:
   ScratchTree() {
@@ -197,12 +197,12 @@ int CountOpenFiles() {
   return static_cast<int>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
 }
 
-// `nftw` holds a descriptor and memory for each directory that it is in.
+// `nftw` holds a descriptor and memory for each open directory.
 TEST(DestructionTest, WhatNftwHoldsIsLeaked) {
   const ScratchTree tree;
   const int before = CountOpenFiles();
 #if FRINGE_ASAN
-  __lsan_disable();  // it is as it is
+  __lsan_disable();  // the leak is known
 #endif
   DestroyInside(
       [&] {
@@ -221,8 +221,8 @@ TEST(DestructionTest, WhatNftwHoldsIsLeaked) {
   EXPECT_GT(CountOpenFiles(), before);
 }
 
-// How to leave such a function: by its own way out. The callback catches what unwinds the
-// generator, returns what ends the function, and the body throws it again.
+// The correct way to leave such a function: let it return. The callback catches the exception that
+// unwinds the generator and returns a value that ends the function. The body then rethrows.
 TEST(DestructionTest, CallbackThatReturnsFirstLeaksNothing) {
   const ScratchTree tree;
   const int before = CountOpenFiles();
@@ -256,7 +256,7 @@ TEST(DestructionTest, CallbackThatReturnsFirstLeaksNothing) {
 
 // --- Order, place and count ----------------------------------------------------------------------
 
-// Appends to a log where it is destroyed and how many exceptions are then in flight.
+// Logs where it is destroyed and how many exceptions are in flight.
 class Logs {
  public:
   Logs(std::vector<std::string>* log, std::string name) : log_(log), name_(std::move(name)) {}
@@ -280,7 +280,7 @@ TEST(DestructionTest, CountStartsFromTheGeneratorsOwn) {
       yielder.Suspend(1);
     }
   };
-  // During the unwinding of the resumer, in which two are in flight.
+  // While the resumer is being unwound and two exceptions are in flight.
   try {
     const Finally first([&] {
       try {
@@ -381,10 +381,10 @@ TEST(DestructionTest, ChainIsUnwoundFromTheInnermost) {
   EXPECT_THAT(log, ElementsAre("5 1", "4 1", "3 1", "2 1", "1 1"));
 }
 
-// --- What stops it -------------------------------------------------------------------------------
+// --- Obstacles -----------------------------------------------------------------------------------
 
-// A `noexcept` function promises that nothing leaves it, and this would. So a generator that is
-// suspended below one is finished or given up with `UnsafeUnwrap`, not destroyed.
+// No exception may leave a `noexcept` function, and unwinding would violate that. So a generator
+// that is suspended below one must be run to its end or abandoned with `UnsafeUnwrap`.
 TEST(DestructionDeathTest, NoexceptFunctionOnTheWayTerminates) {
   auto run = [] {
     std::set_terminate([] {
@@ -400,7 +400,7 @@ TEST(DestructionDeathTest, NoexceptFunctionOnTheWayTerminates) {
   EXPECT_DEATH(run(), HasSubstr("terminated\n"));
 }
 
-// Destructors are `noexcept` unless they say otherwise.
+// Destructors are `noexcept` by default.
 TEST(DestructionDeathTest, SuspendedInADestructorTerminates) {
   auto run = [] {
     std::set_terminate([] {
@@ -415,7 +415,7 @@ TEST(DestructionDeathTest, SuspendedInADestructorTerminates) {
   EXPECT_DEATH(run(), HasSubstr("terminated\n"));
 }
 
-// A `noexcept` function that handles it is no obstacle.
+// A `noexcept` function that handles the exception is no obstacle.
 TEST(DestructionTest, NoexceptFunctionThatSwallowsAndReturns) {
   std::vector<std::string> log;
   {
@@ -435,7 +435,7 @@ TEST(DestructionTest, NoexceptFunctionThatSwallowsAndReturns) {
   EXPECT_THAT(log, ElementsAre("after", "outer 0"));
 }
 
-// --- Given up ------------------------------------------------------------------------------------
+// --- Abandoning ----------------------------------------------------------------------------------
 
 TEST(DestructionTest, UnsafeUnwrapRunsNoDestructor) {
   std::vector<std::string> log;
@@ -450,7 +450,7 @@ TEST(DestructionTest, UnsafeUnwrapRunsNoDestructor) {
       }
     });
 #if FRINGE_ASAN
-    __lsan_disable();  // the exception that is being handled is lost, too
+    __lsan_disable();  // the exception that is being handled is leaked too
 #endif
     gen.Resume();
 #if FRINGE_ASAN
@@ -460,7 +460,7 @@ TEST(DestructionTest, UnsafeUnwrapRunsNoDestructor) {
   }
   EXPECT_THAT(log, IsEmpty());
   EXPECT_EQ(std::current_exception(), nullptr);
-  // The stack is as good as new.
+  // The stack can be used again.
   {
     auto gen = MakeGenerator<int>(std::move(stack), [&log](Yielder<int>& yielder) {
       const Logs local(&log, "next");

@@ -1,5 +1,5 @@
-// Each generator has an exception state of its own: what it handles and what is in flight in it is
-// nobody else's, and what its resumer handles is none of its own.
+// Each generator has its own exception state. The exceptions that it handles and that are in flight
+// in it are not visible to its resumer, and the resumer's are not visible to it.
 
 #include "fringe/config.h"
 #include "gtest/gtest.h"
@@ -39,7 +39,7 @@ OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 using IntGenerator = Generator<int, void, OsStack>;
 
-// An exception that is told from others by its number, and counted while it lives.
+// An exception with a number. Live exceptions are counted.
 class Trouble {
  public:
   explicit Trouble(int number) : number_(number), self_(std::make_unique<int>(number)) { ++alive; }
@@ -47,7 +47,7 @@ class Trouble {
   Trouble& operator=(const Trouble&) = delete;
   ~Trouble() { --alive; }
 
-  // What it was made with, read from the heap: memory that was freed shows under ASan.
+  // The number it was created with, read from the heap, so that ASan finds a use after free.
   int number() const { return *self_; }
 
   static inline int alive = 0;
@@ -57,7 +57,7 @@ class Trouble {
   std::unique_ptr<int> self_;
 };
 
-// Calls a function when it goes. Unlike most destructors it may throw.
+// Calls a function when it is destroyed. Unlike most destructors it may throw.
 template <typename F>
 class Finally {
  public:
@@ -138,7 +138,8 @@ TEST_F(ExceptionStateTest, NestedHandlersAreLeftOneByOne) {
     EXPECT_THAT(gen.Resume(), Optional(handled));
     EXPECT_EQ(Handled(), -1);
     EXPECT_EQ(Trouble::alive, handled == -1 ? 0 : handled);
-    // What the resumer throws and catches between two resumes does not disturb the generator.
+    // Exceptions that the resumer throws and catches between two resumes do not affect the
+    // generator.
     EXPECT_THROW(throw Trouble(9), Trouble);
   }
   EXPECT_EQ(gen.Resume(), std::nullopt);
@@ -175,8 +176,8 @@ TEST_F(ExceptionStateTest, RethrowsItsOwnWhileTheResumerHandlesAnother) {
   }
 }
 
-// The generator enters its handler while the resumer is in one, and leaves it while he is not; and
-// the other way round.
+// The generator enters its handler while the resumer is in one and leaves it while the resumer is
+// not, and the reverse.
 TEST_F(ExceptionStateTest, HandlersOfBothSidesMayOverlap) {
   auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
     for (int i = 0; i < 4; ++i) {
@@ -302,7 +303,8 @@ TEST_F(ExceptionStateTest, ThrownOutOfResumeInADestructorDuringUnwinding) {
   }
 }
 
-// A scope guard that tells an exception from a return by the count, as many libraries have one.
+// A scope guard that uses the count to distinguish an exception from a return, as in many
+// libraries.
 TEST_F(ExceptionStateTest, ScopeGuardsByCountAreRightOnBothSides) {
   class OnFailure {
    public:
@@ -346,8 +348,8 @@ TEST_F(ExceptionStateTest, ScopeGuardsByCountAreRightOnBothSides) {
 
 // --- Generators that resume one another ----------------------------------------------------------
 
-// Handles `depth`, resumes a generator that does the same one deeper, and checks that it is still
-// handling its own.
+// Handles `depth`, resumes a generator that does the same one level deeper, and checks that it
+// still handles its own exception.
 void HandleAndResume(Yielder<int>& yielder, int depth) {
   EXPECT_EQ(Handled(), -1);
   try {
@@ -420,7 +422,7 @@ TEST_F(ExceptionStateTest, ExceptionPassesThroughAChainOfHandlers) {
 
 // --- Many at once --------------------------------------------------------------------------------
 
-// Enters handlers and unwinds at random, suspends in each, and checks after each what it must see.
+// Enters handlers and unwinds at random, suspends in each, and checks the visible state after each.
 class Wanderer {
  public:
   Wanderer(int id, unsigned seed) : id_(id), random_(seed) {}
@@ -442,8 +444,8 @@ class Wanderer {
     switch (random_() % 4) {
       case 0:
         break;
-      case 1:  // down into a handler, out of it by its end
-      case 2:  // ... or by a `throw;`
+      case 1:  // enters a handler and leaves it at its end
+      case 2:  // ... or with `throw;`
         try {
           try {
             throw Number{id_, ++last_};
@@ -462,7 +464,7 @@ class Wanderer {
           SuspendAndCheck(yielder, mine, uncaught);
         }
         break;
-      case 3:  // through a destructor while an exception is in flight
+      case 3:  // runs a destructor while an exception is in flight
         try {
           const Finally descend([&] { Wander(yielder, depth + 1, handled, uncaught + 1); });
           throw Number{id_, ++last_};
@@ -485,7 +487,7 @@ class Wanderer {
   std::minstd_rand random_;
 };
 
-// Resumes `gen` in one of three ways, as `way` says: as usual, in a handler, in a destructor during
+// Resumes `gen` in the way that `way` selects: normally, in a handler, or in a destructor during
 // unwinding.
 std::optional<int> ResumeSomehow(IntGenerator& gen, unsigned way) {
   std::optional<int> result;
@@ -547,7 +549,7 @@ TEST_F(ExceptionStateTest, TenInterleavedAtRandom) {
   }
 }
 
-// Each resume may be on another thread, and each of the threads is in handlers of its own.
+// Each resume may be on another thread. Each thread is in its own handlers.
 TEST_F(ExceptionStateTest, TenMigratedBetweenThreads) {
   constexpr unsigned kThreads = 4;
   for (unsigned seed = 1; seed <= 5; ++seed) {
@@ -594,7 +596,7 @@ TEST_F(ExceptionStateTest, TenMigratedBetweenThreads) {
   }
 }
 
-// As above, but each step is certain to be on another thread than the one before.
+// As above, but each step is on another thread than the one before.
 TEST_F(ExceptionStateTest, HandlerEnteredAndLeftOnDifferentThreads) {
   auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
     yielder.Suspend(Handled());
@@ -640,7 +642,7 @@ TEST_F(ExceptionStateTest, HandlerEnteredAndLeftOnDifferentThreads) {
   }).join();
 }
 
-// --- How long an exception lives -----------------------------------------------------------------
+// --- Lifetime of exceptions ----------------------------------------------------------------------
 
 TEST_F(ExceptionStateTest, LivesAsLongAsTheHandlerThatIsSuspended) {
   auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
@@ -706,7 +708,7 @@ TEST_F(ExceptionStateTest, PointerToItOutlivesHandlerAndGenerator) {
     EXPECT_EQ(Trouble::alive, 1);
   }
   EXPECT_EQ(Trouble::alive, 1);
-  // Thrown again: by the resumer, by another generator, and on another thread.
+  // Rethrown by the resumer, by another generator, and on another thread.
   EXPECT_THROW(std::rethrow_exception(kept), Trouble);
   auto other =
       MakeGenerator<int>(NewStack(), [&kept](Yielder<int>&) { std::rethrow_exception(kept); });
@@ -716,7 +718,7 @@ TEST_F(ExceptionStateTest, PointerToItOutlivesHandlerAndGenerator) {
   EXPECT_EQ(Trouble::alive, 0);
 }
 
-// One object, handled by two generators at once and rethrown by both.
+// One object, handled and rethrown by two generators at once.
 TEST_F(ExceptionStateTest, OneObjectInTheHandlersOfTwoGenerators) {
   std::exception_ptr shared = std::make_exception_ptr(Trouble(1));
   auto body = [&shared](Yielder<int>& yielder) {
@@ -773,10 +775,10 @@ TEST_F(ExceptionStateTest, NestedExceptionIsTheGeneratorsOwn) {
 
 // --- Termination ---------------------------------------------------------------------------------
 
-// Not inlined, so that no compiler remarks on what it does in a `noexcept` function.
+// Not inlined, so that compilers do not warn about a throw in a `noexcept` function.
 [[noreturn, gnu::noinline]] void Throw(int number) { throw Trouble(number); }
 
-// Says which `Trouble` the runtime was handling when it gave up.
+// Prints which `Trouble` the runtime was handling when it terminated.
 void TerminateSaysWhich() {
   std::set_terminate([] {
     std::fprintf(stderr, "terminated by %d\n", Handled());
@@ -812,8 +814,8 @@ TEST_F(ExceptionStateDeathTest, NoexceptInTheResumerTerminates) {
       throw Trouble(2);
     });
     gen.Resume();
-    // Without a destructor of its own the `noexcept` function leaves it to the runtime to
-    // terminate, which notes the exception first; GCC at -O0 does not where it has one.
+    // If the `noexcept` function has no local with a destructor, the runtime terminates and
+    // registers the exception first. If it has one, GCC at -O0 does not.
     auto resume = [&gen] { gen.Resume(); };
     auto strict = [&resume]() noexcept { resume(); };
     try {

@@ -1,5 +1,5 @@
-// Exceptions out of a generator and through it, and the unwinding of one that is destroyed before
-// its end.
+// Exceptions that leave a generator or pass through it, and the unwinding of a generator that is
+// destroyed before its end.
 
 #include "fringe/config.h"
 #include "gtest/gtest.h"
@@ -41,13 +41,13 @@ OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 using IntGenerator = Generator<int, void, OsStack>;
 
-// Of no standard type, with a payload.
+// A non-standard exception type with a payload.
 struct Trouble {
   int number;
   std::unique_ptr<std::string> text;
 
   Trouble(int n, std::string t) : number(n), text(std::make_unique<std::string>(std::move(t))) {}
-  // `throw` asks for it; `copies` shows that nothing else does.
+  // `throw` requires a copy constructor. `copies` shows that nothing else uses it.
   Trouble(const Trouble& other)
       : number(other.number), text(std::make_unique<std::string>(*other.text)) {
     ++copies;
@@ -57,7 +57,7 @@ struct Trouble {
   static inline int copies = 0;
 };
 
-// Adds its name to `*log` when it goes.
+// Adds its name to `*log` when it is destroyed.
 class Logs {
  public:
   Logs(std::vector<std::string>* log, std::string name) : log_(log), name_(std::move(name)) {}
@@ -73,7 +73,7 @@ class Logs {
   std::string name_;
 };
 
-// Calls a function when it goes.
+// Calls a function when it is destroyed.
 template <typename F>
 class Finally {
  public:
@@ -146,7 +146,7 @@ TEST(GeneratorExceptionTest, MakesTheGeneratorUnavailable) {
   auto gen = MakeGenerator<int>(NewStack(), [](auto&) { throw Trouble(1, "one"); });
   EXPECT_THROW(gen.Resume(), Trouble);
   EXPECT_EQ(gen.state(), State::kUnavailable);
-  // Thrown once only.
+  // It is thrown only once.
   EXPECT_EQ(gen.Resume(), std::nullopt);
   EXPECT_EQ(gen.Resume(), std::nullopt);
 }
@@ -328,7 +328,7 @@ TEST(GeneratorExceptionTest, ResumersHandlerIsNotTheGenerators) {
   } catch (const Trouble&) {
     EXPECT_THAT(gen.Resume(), Optional(1));
     EXPECT_EQ(gen.Resume(), std::nullopt);
-    // Still the one that is handled here.
+    // Still the exception that is handled here.
     EXPECT_THROW(throw, Trouble);
   }
 }
@@ -352,7 +352,7 @@ TEST(GeneratorExceptionTest, SuspendedInAHandlerRethrowsItsOwn) {
   std::vector<IntGenerator> gens;
   for (int i = 0; i < 10; ++i) gens.push_back(MakeGenerator<int>(NewStack(), body(i)));
   for (auto& gen : gens) EXPECT_THAT(gen.Resume(), Optional(0));
-  // In another order than they were begun.
+  // In a different order from the start.
   for (size_t i = 0; i < 10; ++i) {
     EXPECT_THAT(gens[i * 7 % 10].Resume(), Optional(static_cast<int>(i * 7 % 10)));
   }
@@ -390,7 +390,7 @@ TEST(GeneratorExceptionTest, SuspendsInADestructorDuringUnwinding) {
 
 // --- Destruction before the end ------------------------------------------------------------------
 
-// Suspends below `depth` calls, each with something to destroy.
+// Suspends below `depth` calls. Each has a local with a destructor.
 void Descend(Yielder<int>& yielder, std::vector<std::string>* log, int depth) {
   const Logs local(log, std::to_string(depth));
   if (depth == 3) {
@@ -452,7 +452,7 @@ TEST(GeneratorDestructionTest, DropsTheValueThatWasSuspendedWithAndTheInput) {
         NewStack(),
         [](Yielder<Shared, Shared>& yielder, const Shared& input) { yielder.Suspend(input); });
     const std::optional<Shared> output = gen.Resume(shared);
-    // Here, in the body's argument, and in `output`.
+    // One here, one in the body's argument, and one in `output`.
     EXPECT_EQ(shared.use_count(), 3);
   }
   EXPECT_EQ(shared.use_count(), 1);
@@ -718,7 +718,8 @@ TEST(GeneratorDestructionTest, OnAnUnguardedStack) {
   EXPECT_THAT(log, ElementsAre("local"));
 }
 
-// Keeps what a generator on `stack` is unwound by, and throws it out of another on `other_stack`.
+// Keeps the exception that unwinds a generator on `stack`, and throws it out of another generator
+// on `other_stack`.
 void KeepAndThrow(SpanStack stack, SpanStack other_stack) {
   using SpanGenerator = Generator<int, void, SpanStack>;
   std::exception_ptr kept;
@@ -746,7 +747,7 @@ TEST(GeneratorDestructionTest, KeptAndThrownInAnotherGeneratorLeavesItsResume) {
   KeepAndThrow(*SpanStack::Create((*memory)[0]), *SpanStack::Create((*memory)[1]));
 }
 
-// The second has the address of the first, and is not being destroyed.
+// The second generator has the address of the first, and is not being destroyed.
 TEST(GeneratorDestructionTest, KeptAndThrownInTheNextOnTheSameStackLeavesItsResume) {
   const auto memory = std::make_unique<Memory>();
   KeepAndThrow(*SpanStack::Create(*memory), *SpanStack::Create(*memory));

@@ -1,4 +1,4 @@
-// Misuse ends the program with one sentence that names the rule, in every build mode.
+// Misuse ends the program with one sentence, in every build mode.
 
 #include <fenv.h>
 
@@ -24,7 +24,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Optional;
 
-// Each as it appears on standard error: one whole line.
+// The messages on standard error, each one whole line.
 constexpr char kResumedWhileItRuns[] =
     "fringe: a generator is not resumed while it runs, neither by itself nor by what it resumes.\n";
 constexpr char kMovedFrom[] = "fringe: a generator that was moved from is not resumed.\n";
@@ -151,7 +151,7 @@ TEST(GeneratorMisuseDeathTest, YielderOfASuspendedOneUsedByAnothersBody) {
   gen.Resume();
 }
 
-// The check compares addresses, so it has to hold in both orders of the stacks.
+// The check compares addresses, so it must work in both orders of the stacks.
 TEST(GeneratorMisuseDeathTest, YielderUsedOnAStackAboveOrBelow) {
   constexpr size_t kBytes = 64 << 10;
   const auto memory = std::make_unique<std::array<std::byte, 2 * kBytes>>();
@@ -232,7 +232,7 @@ TEST(GeneratorMisuseDeathTest, DestroyedUnfinishedWithoutExceptions) {
 
 // --- Stacks --------------------------------------------------------------------------------------
 
-// A stack of any range of addresses, whatever the contract says.
+// A stack of any address range, even one that violates the contract.
 class AnyStack {
  public:
   AnyStack(std::byte* limit, std::byte* base) : limit_(limit), base_(base) {}
@@ -261,7 +261,7 @@ class GeneratorStackMisuseDeathTest : public ::testing::Test {
   std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
 };
 
-// Does nothing, and is large.
+// A large function object that does nothing.
 struct LargeBody {
   void operator()(Yielder<int>&) const {}
   std::array<std::byte, 4096> padding = {};
@@ -297,10 +297,10 @@ TEST_F(GeneratorStackMisuseDeathTest, LimitAboveBase) {
                HasSubstr(kTooSmall));
 }
 
-// --- What faults ---------------------------------------------------------------------------------
+// --- Faults --------------------------------------------------------------------------------------
 
-// A switch leaves the floating-point control words alone: what the resumer has unmasked traps in
-// the generator too.
+// A switch does not change the floating-point control words: a trap that the resumer has unmasked
+// works in the generator too.
 TEST(GeneratorTrapDeathTest, FloatingPointTrapOfTheResumerIsRaisedInTheGenerator) {
   if (feenableexcept(FE_DIVBYZERO) == -1) GTEST_SKIP() << "this CPU has no floating-point traps";
   fedisableexcept(FE_DIVBYZERO);
@@ -312,13 +312,13 @@ TEST(GeneratorTrapDeathTest, FloatingPointTrapOfTheResumerIsRaisedInTheGenerator
   EXPECT_THAT(gen.Resume(), Optional(0.0));
   EXPECT_EXIT(
       {
-        // Sanitizers have handlers of their own.
+        // Sanitizers have their own handlers.
         std::signal(SIGFPE, SIG_DFL);
         feenableexcept(FE_DIVBYZERO);
         gen.Resume();
       },
       ::testing::KilledBySignal(SIGFPE), "");
-  // Without the trap it is infinity.
+  // If there were no trap, the result would be infinity.
   EXPECT_THAT(gen.Resume(), Optional(HUGE_VAL));
   gen.Resume();
 }

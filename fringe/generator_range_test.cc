@@ -29,8 +29,8 @@ TEST(GeneratorRangeTest, LibraryHasNoRanges) {
 #include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
 
-// Clang rejects the views of libstdc++ until Clang 16 (LLVM issue 44178): a friend's constraints
-// name a class that is not complete yet.
+// Clang before 16 rejects the views of libstdc++ (LLVM issue 44178): a friend's constraints name an
+// incomplete class.
 #if defined(__clang__) && __clang_major__ < 16 && defined(__GLIBCXX__)
 #define FRINGE_TEST_VIEWS 0
 #else
@@ -56,7 +56,7 @@ OnOsStack<int> CountTo(int last) {
   });
 }
 
-// Where exceptions are off, an unfinished generator cannot be destroyed.
+// Without exceptions, an unfinished generator cannot be destroyed.
 template <typename Output>
 void Finish(OnOsStack<Output>& gen) {
   while (gen.Resume()) continue;
@@ -73,7 +73,7 @@ static_assert(std::ranges::input_range<OnOsStack<std::unique_ptr<int>>>);
 static_assert(std::ranges::view<OnOsStack<std::unique_ptr<int>>>);
 static_assert(std::ranges::view<Generator<int, void, MallocStack>>);
 static_assert(std::ranges::view<Generator<int>>);
-// Without values to give, or with values to take, it is none.
+// A generator without an output, or with an input, is not a range.
 static_assert(!std::ranges::range<OnOsStack<void>>);
 static_assert(!std::ranges::range<Generator<int, int, OsStack>>);
 static_assert(!std::ranges::range<Generator<void, int, OsStack>>);
@@ -117,7 +117,7 @@ TEST(GeneratorRangeTest, BreakLeavesTheRestInTheGenerator) {
     if (i == 2) break;
   }
   EXPECT_THAT(gen.Resume(), Optional(3));
-  // `begin` goes on where the body is.
+  // `begin` continues from the body's current point.
   std::vector<int> values;
   for (int i : gen) values.push_back(i);
   EXPECT_THAT(values, ElementsAre(4, 5));
@@ -231,7 +231,7 @@ TEST(GeneratorRangeTest, CopyFillsAVector) {
 }
 
 TEST(GeneratorRangeTest, CopyIntoAGeneratorsBodyAndOutOfIt) {
-  // Both ends of an algorithm are generators.
+  // Generators are both the source and the destination of an algorithm.
   std::vector<int> received;
   auto sink =
       MakeGenerator<void, int>(NewStack(), [&received](Yielder<void, int>& yielder, int value) {
@@ -270,7 +270,7 @@ class GeneratorViewTest : public ::testing::Test {
 };
 
 #if FRINGE_TEST_VIEWS
-// Whatever a pipeline gives, in a vector.
+// Returns: the elements of a pipeline.
 template <typename Range>
 auto Collect(Range&& range) {
   std::vector<std::ranges::range_value_t<Range>> values;
@@ -283,7 +283,7 @@ TEST_F(GeneratorViewTest, TakeOfANamedOneLeavesTheRestInIt) {
 #if FRINGE_TEST_VIEWS
   auto gen = CountTo(10);
   EXPECT_THAT(Collect(gen | std::views::take(3)), ElementsAre(1, 2, 3));
-  // `std::counted_iterator` increments past the third element, which resumes once more.
+  // `std::counted_iterator` increments past the third element, which resumes the body once more.
   EXPECT_THAT(gen.Resume(), Optional(5));
   Finish(gen);
 #endif

@@ -1,5 +1,5 @@
-// The life of a generator: start, resume, suspend, end, moves, and what becomes of its stack. What
-// travels through it, ranges, exceptions and misuse have tests of their own beside this one.
+// The lifetime of a generator: start, resume, suspend, end, moves, and its stack. The other tests
+// in this folder cover values, ranges, exceptions and misuse.
 
 #include "fringe/generator.h"
 
@@ -46,7 +46,7 @@ auto CountTo(int last) {
   };
 }
 
-// Adds one to `*counter` when it goes, unless it was moved from.
+// Increments `*counter` when it is destroyed, unless it was moved from.
 class CountsItsEnd {
  public:
   explicit CountsItsEnd(int* counter) : counter_(counter) {}
@@ -67,18 +67,18 @@ static_assert(std::is_nothrow_move_constructible_v<IntGenerator>);
 static_assert(std::is_nothrow_move_assignable_v<IntGenerator>);
 static_assert(!std::is_copy_constructible_v<IntGenerator>);
 static_assert(!std::is_copy_assignable_v<IntGenerator>);
-// A yielder belongs to its stack.
+// A yielder cannot be copied or moved: it belongs to its stack.
 static_assert(!std::is_move_constructible_v<Yielder<int>>);
 static_assert(!std::is_copy_constructible_v<Yielder<int>>);
-// An unguarded stack is taken by `Unguarded` alone.
+// Only `Unguarded` accepts an unguarded stack.
 static_assert(std::is_constructible_v<IntGenerator, OsStack, CountBody>);
 static_assert(!std::is_constructible_v<Generator<int, void, MallocStack>, MallocStack, CountBody>);
 static_assert(!std::is_constructible_v<Generator<int, void, SpanStack>, SpanStack, CountBody>);
-// The form without a stack is for the default stack, and never implicit.
+// The form without a stack requires the default stack, and is explicit.
 static_assert(std::is_constructible_v<Generator<int>, CountBody>);
 static_assert(!std::is_convertible_v<CountBody, Generator<int>>);
 static_assert(!std::is_constructible_v<Generator<int, void, MallocStack>, CountBody>);
-// What cannot be called with the yielder is no body.
+// A type that cannot be called with the yielder is not a body.
 static_assert(!std::is_constructible_v<IntGenerator, OsStack, void (*)()>);
 static_assert(!std::is_constructible_v<Generator<int, int, OsStack>, OsStack, CountBody>);
 static_assert(!std::is_constructible_v<IntGenerator, OsStack, int>);
@@ -178,7 +178,7 @@ void ExpectBodyIsAligned() {
   EXPECT_EQ(gen.Resume(), std::nullopt);
 }
 
-// Of so many alignments that no place fits all of them by chance.
+// Uses many alignments, so that no address satisfies all of them by chance.
 TEST(GeneratorTest, OverAlignedBodyIsAligned) {
   ExpectBodyIsAligned<32>();
   ExpectBodyIsAligned<64>();
@@ -312,7 +312,7 @@ TEST(GeneratorTest, LivesInAVectorThatGrows) {
       yielder.Suspend(i);
       yielder.Suspend(100 + i);
     }));
-    // The last one has begun when the next `push_back` moves it.
+    // The last generator has started when the next `push_back` moves it.
     EXPECT_THAT(gens.back().Resume(), Optional(i));
   }
   for (int i = 0; i < kGenerators; ++i) {
@@ -407,7 +407,7 @@ TEST(GeneratorTest, UnsafeUnwrapBeforeTheStartRunsNoDestructor) {
   int ends = 0;
   auto gen = MakeGenerator<int>(NewStack(), [guard = CountsItsEnd(&ends)](auto&) {});
   OsStack stack = std::move(gen).UnsafeUnwrap();
-  // Every byte is free for use.
+  // Every byte can be used.
   std::memset(stack.limit(), 0xa5, static_cast<size_t>(stack.base() - stack.limit()));
   EXPECT_EQ(ends, 0);
 }
@@ -419,10 +419,10 @@ TEST(GeneratorTest, UnsafeUnwrapAfterTheEndGivesTheStack) {
   EXPECT_GE(stack.base() - stack.limit(), 64 << 10);
 }
 
-// One KiB where registers are few.
+// 1 KiB on CPUs with few registers.
 constexpr size_t kSmallBytes = 768 + arch::kMinimumFrameBytes;
 
-// Suspends with running sums, and calls nothing else: what it needs of a stack is fringe's own.
+// Suspends with running sums, and calls nothing else, so that it measures what fringe itself needs.
 void Sums(Yielder<int, int>& yielder, int input) {
   int sum = 0;
   for (;;) {
@@ -436,7 +436,7 @@ TEST(GeneratorTest, RunsOnASmallSpanAndStaysInIt) {
 #if FRINGE_ASAN
   GTEST_SKIP() << "AddressSanitizer's frames and its part of a switch take more than that";
 #endif
-  // The outer parts are sentries: what an overflow would hit.
+  // The outer parts are sentinels that an overflow would overwrite.
   struct alignas(kStackAlignment) Memory {
     std::array<std::byte, 4096> below;
     std::array<std::byte, kSmallBytes> stack;
@@ -497,7 +497,7 @@ class TwoStacks {
 
 using SpanGenerator = Generator<int, void, SpanStack>;
 
-// Resumes one generator from another.
+// Resumes one generator from another. Returns: the count of the inner one.
 //
 // Returns: the numbers that the inner one counted.
 std::vector<int> CountOn(SpanStack outer_stack, SpanStack inner_stack) {
@@ -533,7 +533,7 @@ TEST(GeneratorTest, StackMayLieInTheFrameOfAnotherGenerator) {
   EXPECT_EQ(outer.Resume(), std::nullopt);
 }
 
-// --- Generators among themselves -----------------------------------------------------------------
+// --- Generators that resume one another ----------------------------------------------------------
 
 TEST(GeneratorTest, ManyAreInterleavedInAnyOrder) {
   constexpr size_t kGenerators = 16;
@@ -554,7 +554,7 @@ TEST(GeneratorTest, ManyAreInterleavedInAnyOrder) {
   for (auto& gen : gens) EXPECT_EQ(gen.Resume(0), std::nullopt);
 }
 
-// Suspends with what a generator one level further in suspends with, plus one.
+// Suspends with each output of a generator one level deeper, plus one.
 void Nested(Yielder<int>& yielder, int depth) {
   if (depth == 0) {
     yielder.Suspend(0);
@@ -588,7 +588,7 @@ TEST(GeneratorTest, OneGeneratorIsResumedFromSeveralOthersInTurn) {
   EXPECT_EQ(b.Resume(), std::nullopt);
 }
 
-// A filter takes from the generator before it and gives to the one after it.
+// A filter pulls from the generator before it and yields to the one after it.
 TEST(GeneratorTest, ChainsFeedEachOther) {
   auto numbers = MakeGenerator<int>(NewStack(), CountTo(20));
   auto odd = MakeGenerator<int>(NewStack(), [&](Yielder<int>& yielder) {
@@ -604,7 +604,7 @@ TEST(GeneratorTest, ChainsFeedEachOther) {
   EXPECT_THAT(values, ElementsAre("1", "9", "25", "49", "81", "121", "169", "225", "289", "361"));
 }
 
-// The other direction: each gives to the one it resumes.
+// The other direction: each generator pushes to the one that it resumes.
 TEST(GeneratorTest, ChainsPushIntoEachOther) {
   std::vector<std::string> lines;
   auto sink = MakeGenerator<void, std::string>(
@@ -684,7 +684,7 @@ TEST(GeneratorTest, RecursionOverTwoTreesComparesTheirFringes) {
 }
 
 TEST(GeneratorTest, MayBeResumedOnAnotherThread) {
-  // Not `std::this_thread::get_id`, whose result compilers take for the same in a whole function.
+  // Not `std::this_thread::get_id`: compilers treat its result as constant within a function.
   std::vector<pid_t> ran_on;
   auto gen = MakeGenerator<int>(NewStack(), [&](Yielder<int>& yielder) {
     for (int i = 1; i <= 3; ++i) {

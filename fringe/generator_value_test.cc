@@ -1,4 +1,5 @@
-// What travels through a generator, and what stays in registers and frames around a switch.
+// Values that pass through a generator, and values that stay in registers and frames across a
+// switch.
 
 #include <array>
 #include <cstddef>
@@ -31,7 +32,7 @@ using ::testing::Pointee;
 
 OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
-// --- What Resume gives ---------------------------------------------------------------------------
+// --- Results of Resume ---------------------------------------------------------------------------
 
 static_assert(
     std::is_same_v<decltype(std::declval<Generator<int>&>().Resume()), std::optional<int>>);
@@ -242,7 +243,7 @@ TEST(GeneratorValueTest, MoveOnlyBothWays) {
   EXPECT_EQ(gen.Resume(nullptr), std::nullopt);
 }
 
-// Neither default constructible nor assignable.
+// Neither default-constructible nor assignable.
 class Rigid {
  public:
   explicit Rigid(int value) : value_(value) {}
@@ -313,7 +314,7 @@ void ExpectBytesOfEachSizeTravel(std::index_sequence<kBytes...>) {
   (ExpectBytesTravel<kBytes>(), ...);
 }
 
-// Below, at and above the size of a register.
+// Smaller than, equal to and larger than a register.
 TEST(GeneratorValueTest, TrivialValuesOfEachSizeTravelBothWays) {
   ExpectBytesOfEachSizeTravel(std::index_sequence<1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17>());
 }
@@ -325,7 +326,7 @@ TEST(GeneratorValueTest, SmallTrivialValuesOfEveryKindTravelBothWays) {
     char letter;
     int number;
   };
-  // Reflects what it gets, a value of each type.
+  // Returns its inputs, a value of each type.
   auto reflect = []<typename T>(T value) {
     auto gen = MakeGenerator<T, T>(NewStack(), [](Yielder<T, T>& yielder, T input) {
       yielder.Suspend(yielder.Suspend(input));
@@ -375,7 +376,7 @@ struct alignas(kAlignment) Aligned {
   Aligned& operator=(const Aligned&) = default;
   ~Aligned() { EXPECT_TRUE(IsAligned()); }
 
-  // The compiler takes the alignment of `this` for granted, so it must not see where it comes from.
+  // The compiler assumes that `this` is aligned, so the pointer must be opaque to it.
   [[gnu::noinline]] bool IsAligned() const {
     auto address = reinterpret_cast<uintptr_t>(this);
     asm volatile("" : "+r"(address));
@@ -413,10 +414,10 @@ TYPED_TEST(GeneratorAlignedValueTest, StaysAlignedBothWays) {
 
 // --- Moves and destructors -----------------------------------------------------------------------
 
-// What has happened to a value, wherever it was moved to.
+// Counts the operations on a value, across its moves.
 struct Tally {
   int moves = 0;
-  int drops = 0;  // of the value itself, not of what it was moved out of
+  int drops = 0;  // of the value itself, not of moved-from objects
 };
 
 class Counted {
@@ -501,7 +502,7 @@ TEST(GeneratorValueTest, BodyTravelsByMoveAlone) {
   EXPECT_EQ(tally.drops, 1);
 }
 
-// Large enough not to travel in registers, and trivial, so that only its bytes tell of its end.
+// Too large for a register, and trivial, so that only its bytes show whether it is still alive.
 struct Plain {
   std::array<int, 32> numbers;
 };
@@ -512,12 +513,12 @@ Plain PlainOf(int value) {
   return plain;
 }
 
-// Resumes from a frame that is gone, and written over, by the time of the next resume.
+// Resumes from a frame that no longer exists, and is overwritten, at the next resume.
 [[gnu::noinline]] std::optional<int> ResumeWith(Generator<int, Plain, OsStack>& gen, int value) {
   return gen.Resume(PlainOf(value));
 }
 
-// Looks each time at what the body says of its first input.
+// Checks each time the body's view of its first input.
 template <typename Body>
 void ExpectFirstInputLives(Body body) {
   auto gen = MakeGenerator<int, Plain>(NewStack(), std::move(body));
@@ -559,8 +560,8 @@ TEST(GeneratorValueTest, LaterInputOutlivesItsResume) {
 
 // --- Floating point and vectors around a switch --------------------------------------------------
 
-// Keeps `T`s alive in registers on both sides of switches and checks what becomes of them. Every
-// value is exact: an x87 keeps more digits in a register than in memory.
+// Keeps `T`s live in registers on both sides of switches and checks their values. Every value is
+// exact, because x87 registers keep more digits than memory.
 template <typename T>
 void ExpectLiveAcrossSwitches() {
   auto gen = MakeGenerator<T, T>(NewStack(), [](Yielder<T, T>& yielder, T input) {
@@ -594,7 +595,7 @@ TEST(GeneratorValueTest, DoublesLiveAcrossSwitches) { ExpectLiveAcrossSwitches<d
 TEST(GeneratorValueTest, LongDoublesLiveAcrossSwitches) { ExpectLiveAcrossSwitches<long double>(); }
 
 #if defined(__SSE2__)
-// What ends in an address that is not a multiple of 16 faults in `movaps`.
+// An address that is not a multiple of 16 faults in `movaps`.
 TEST(GeneratorValueTest, SimdOnAFreshStackAndAfterASwitch) {
   using Floats = std::array<float, 4>;
   auto gen =
@@ -613,7 +614,7 @@ TEST(GeneratorValueTest, SimdOnAFreshStackAndAfterASwitch) {
   EXPECT_EQ(gen.Resume(-1.0f), std::nullopt);
 }
 
-// Bare, GCC would drop the alignment of a template's argument, with a warning.
+// A struct, because GCC would drop the alignment of a plain template argument, with a warning.
 struct Vector {
   __m128d value;
 };
@@ -635,7 +636,7 @@ TEST(GeneratorValueTest, VectorsTravelBothWays) {
 }
 #endif
 
-// As many values live across the switch as there are registers, of every kind at once.
+// As many values live across the switch as there are registers, of every class at once.
 TEST(GeneratorValueTest, MoreValuesThanRegistersLiveAcrossSwitches) {
   constexpr size_t kValues = 40;
   auto mix = [](auto step, uint64_t seed) {

@@ -1,11 +1,10 @@
-// Random programs over many generators on two threads, held against a model that knows what each
-// side must see.
+// Random programs with many generators on two threads, compared with a model of what each side must
+// see.
 //
-// A generator is driven by commands: each resume says what its body does before it suspends again.
-// The model of one is a list of the handlers and destructors that it is in, and nothing else. So
-// whatever the order of the commands, and on whichever thread, model and generator must agree on
-// the value that comes back, the exception that is being handled, how many are in flight, and what
-// is destroyed.
+// Commands drive a generator: each resume passes the command that its body executes before it
+// suspends again. The model of a generator is the list of handlers and destructors that it is in.
+// For any order of commands, on any thread, model and generator must agree. They are compared on
+// the returned value, the exception being handled, the number in flight, and the destroyed objects.
 
 #include <algorithm>
 #include <array>
@@ -31,27 +30,27 @@
 namespace fringe {
 namespace {
 
-// Large enough for the depths below with AddressSanitizer's frames, and of the heap, so that a
+// Large enough for the depths below with AddressSanitizer's frames. From the heap, so that a
 // generator costs no system call.
 constexpr size_t kStackBytes = 64 << 10;
 constexpr int kGenerators = 64;
 constexpr int kOperations = 100'000;
 constexpr size_t kMaximumDepth = 5;
 
-// What a body does on its way to the next suspend.
+// What a body does before the next suspend.
 enum class Command : uint8_t {
   kNothing,
-  kCall,    // one call deeper
-  kReturn,  // out of the innermost call, handler or destructor, by its end
+  kCall,    // calls one level deeper
+  kReturn,  // leaves the innermost call, handler or destructor at its end
 #if FRINGE_EXCEPTIONS
-  kHandle,   // throws and catches, and goes on in the handler
-  kUnwind,   // throws, and goes on in a destructor during unwinding
-  kRethrow,  // `throw;` in a handler, caught by the handler around it
-  kThrow,    // out of the body, where no destructor is in the way
+  kHandle,   // throws and catches, and continues in the handler
+  kUnwind,   // throws, and continues in a destructor during unwinding
+  kRethrow,  // `throw;` in a handler, caught by the enclosing handler
+  kThrow,    // throws out of the body, unless a destructor is in the way
 #endif
 };
 
-// How many of these live.
+// How many objects are alive.
 std::atomic<int> locals_alive = 0;
 std::atomic<int> exceptions_alive = 0;
 
@@ -66,8 +65,8 @@ struct Local {
 // What the body saw when it suspended.
 struct Seen {
   int id;
-  int step;      // which of its resumes this is
-  size_t depth;  // how many calls, handlers and destructors it is in
+  int step;      // number of the resume
+  size_t depth;  // number of calls, handlers and destructors that it is in
   int handled;   // number of the exception that is being handled, or -1
   int uncaught;  // how many are in flight
 };
@@ -82,7 +81,7 @@ struct Exception {
 };
 
 #if FRINGE_EXCEPTIONS
-// Thrown by `kThrow` alone.
+// Thrown only by `kThrow`.
 struct Leaves : Exception {
   using Exception::Exception;
 };
@@ -115,7 +114,7 @@ int Uncaught() {
 using ModelGenerator = Generator<Seen, Command, MallocStack>;
 using ModelYielder = Yielder<Seen, Command>;
 
-// A body that follows commands.
+// A body that executes commands.
 class Body {
  public:
   explicit Body(int id) : id_(id), captured_(std::make_shared<Local>(id)) {}
@@ -128,7 +127,7 @@ class Body {
 
  private:
 #if FRINGE_EXCEPTIONS
-  // Goes one deeper when it is destroyed.
+  // Calls one level deeper when it is destroyed.
   struct Descends {
     Descends(Body* b, ModelYielder* y, size_t d) : body(b), yielder(y), depth(d) {}
     Descends(const Descends&) = delete;
@@ -141,6 +140,8 @@ class Body {
 #endif
 
   // Runs commands at one level until it returns.
+  //
+  // Returns: false if the body must end.
   //
   // Returns: false if the body must end.
   bool Level(ModelYielder& yielder, size_t depth) {
@@ -193,7 +194,7 @@ class Body {
   }
 
 #if FRINGE_EXCEPTIONS
-  // A level whose rethrow is caught at once, and ends it.
+  // A level whose rethrow is caught at once and ends the level.
   void InHandler(ModelYielder& yielder, size_t depth) {
     const int mine = Handled();
     try {
@@ -214,7 +215,7 @@ class Body {
   std::shared_ptr<Local> captured_;
 };
 
-// What is known of a generator without looking at it.
+// The model of a generator.
 class Model {
  public:
   explicit Model(int id) : id_(id) {}
@@ -227,7 +228,7 @@ class Model {
                        [](const auto& level) { return level.kind == Kind::kDestructor; });
   }
 
-  // Whether the body can do this now.
+  // Whether the body can execute this command now.
   bool Can(Command command) const {
     switch (command) {
       case Command::kNothing:
@@ -251,7 +252,7 @@ class Model {
 
   enum class Outcome { kSuspends, kReturns, kThrows };
 
-  // What a resume with this command must do.
+  // The result that a resume with this command must have.
   Outcome Step(Command command) {
     started_ = true;
     switch (command) {
@@ -299,7 +300,7 @@ class Model {
 
   int last() const { return last_; }
 
-  // How many locals and exceptions of it live.
+  // The number of its live locals and exceptions.
   int Locals() const {
     return finished_ ? 0 : 1 + (started_ ? 1 + static_cast<int>(levels_.size()) : 0);
   }
@@ -330,12 +331,12 @@ struct Pair {
   ModelGenerator generator;
 };
 
-// The generators, and a random program over them.
+// The generators, and a random program for them.
 class World {
  public:
   explicit World(unsigned seed) : random_(seed) {}
 
-  // Does one operation, in a handler or not. Whoever calls it has the world to himself.
+  // Performs one operation, in a handler or not. Requires exclusive access.
   void Operate() {
 #if FRINGE_EXCEPTIONS
     if (Random(4) == 0) {
@@ -372,14 +373,14 @@ class World {
     ASSERT_EQ(exceptions_alive.load(), exceptions);
   }
 
-  // Ends every generator in the way that its model allows.
+  // Ends every generator in a way that its model allows.
   void Clear() {
     while (!pairs_.empty()) Remove(0);
   }
 
   int operations() const { return operations_; }
   size_t generators() const { return pairs_.size(); }
-  // How many resumes ran a body.
+  // The number of resumes that ran a body.
   int runs() const { return resumes_ - resumes_of_finished_; }
 
  private:
@@ -412,7 +413,7 @@ class World {
     }
   }
 
-  // Mostly one that has finished: of those that are left, most have something to do.
+  // Usually a finished one: most of the others have more commands to run.
   size_t PickToRemove() {
     const auto finished = std::find_if(pairs_.begin(), pairs_.end(),
                                        [](const auto& pair) { return pair->model.finished(); });
@@ -453,10 +454,10 @@ class World {
               pair.model.finished() ? State::kUnavailable : State::kRunnable);
   }
 
-  // Destroys a generator, or unwraps it; its stack may serve another.
+  // Destroys or unwraps a generator. Another generator may use its stack.
   void Remove(size_t i) {
     Pair& pair = *pairs_[i];
-    // A destructor cannot be left by an exception: the body goes on to where it is in none.
+    // No exception may leave a destructor, so the body first leaves all destructors.
     while (!pair.model.finished() && pair.model.in_destructor()) {
       Resume(pair, Command::kReturn);
       if (testing::Test::HasFatalFailure()) return;
@@ -551,7 +552,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, ModelTest, testing::Values(1u, 20261123u, 0xf417
 TEST_P(ModelTest, OnTwoThreads) {
   SCOPED_TRACE(testing::Message() << "seed " << GetParam());
   World world(GetParam());
-  // The threads take turns of random lengths, which the seed decides too.
+  // The threads take turns of random lengths, which the seed determines too.
   std::minstd_rand turns(GetParam() + 1);
   std::atomic<int> turn = 0;
   std::atomic<bool> stop = false;
@@ -578,7 +579,7 @@ TEST_P(ModelTest, OnTwoThreads) {
   ASSERT_FALSE(HasFailure()) << "with seed " << GetParam() << " after operation "
                              << world.operations();
   EXPECT_GE(world.operations(), kOperations);
-  // The program was one worth running.
+  // The program did enough to be a test.
   EXPECT_GE(world.runs(), kOperations / 2);
   EXPECT_GE(world.generators(), size_t{kGenerators / 4});
   world.Clear();

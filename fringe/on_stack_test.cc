@@ -32,7 +32,7 @@ using ::testing::Pointee;
 
 OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
-// The frame of whoever calls it.
+// Returns: the frame of its caller.
 #define FRINGE_TEST_FRAME() static_cast<const std::byte*>(__builtin_frame_address(0))
 
 template <typename StackT>
@@ -203,7 +203,7 @@ TEST(OnStackDeathTest, SuspendingFromInsideIsFatal) {
                          "own stack, while it runs.\n"));
 }
 
-// A stack of any range of addresses, whatever the contract says.
+// A stack of any address range, even one that violates the contract.
 class AnyStack {
  public:
   AnyStack(std::byte* limit, std::byte* base) : limit_(limit), base_(base) {}
@@ -217,7 +217,7 @@ class AnyStack {
 
 TEST(OnStackDeathTest, TooSmallAStackIsFatal) {
   const OsStack stack = NewStack();
-  // Of any size that is too small, down to nothing.
+  // Every size that is too small, down to zero.
   for (const ptrdiff_t size_bytes : {0, 16, 64, 128, 256}) {
     const AnyStack small(stack.base() - size_bytes, stack.base());
     EXPECT_DEATH(OnStack(small, [] {}),

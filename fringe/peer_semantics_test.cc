@@ -1,5 +1,4 @@
-// What works in the libraries that engineers come from works here. docs/coming_from.md shows parts
-// of this file.
+// Idioms of other libraries, which work here too. docs/coming_from.md shows parts of this file.
 
 #include <algorithm>
 #include <array>
@@ -33,7 +32,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::Optional;
 
-// --- Pull: the body gives ------------------------------------------------------------------------
+// --- Pull: the body yields -----------------------------------------------------------------------
 
 TEST(PeerPullTest, Values) {
   fringe::Generator<int> source([](auto& yielder) {
@@ -120,7 +119,7 @@ TEST(PeerPullTest, NotDefaultConstructible) {
 #endif
 }
 
-// --- Push: the body takes ------------------------------------------------------------------------
+// --- Push: the body receives ---------------------------------------------------------------------
 
 TEST(PeerPushTest, Values) {
   int sum = 0;
@@ -165,7 +164,7 @@ TEST(PeerPushTest, ReferencesPointersAndMoveOnly) {
   EXPECT_EQ(*kept[0] + *kept[1], 3);
 }
 
-// Lays words out in lines: the state is in the control flow.
+// Breaks words into lines. The state is in the control flow.
 TEST(PeerPushTest, Layout) {
   std::ostringstream out;
   Generator<void, std::optional<std::string>> lines(
@@ -277,7 +276,7 @@ TEST(PeerChainTest, EachPushesToTheNext) {
   EXPECT_THAT(values, ElementsAre(0, 2, 4, 6, 8));
 }
 
-// A producer and a consumer, each a generator, joined in the middle.
+// A producer and a consumer, each a generator, connected in the middle.
 TEST(PeerChainTest, SourceFeedsSink) {
   Generator<int> source = Range(1, 5);
   int product = 1;
@@ -313,7 +312,7 @@ std::unique_ptr<Node> Tree(int begin, int end) {
   return std::make_unique<Node>(Node{middle, Tree(begin, middle), Tree(middle + 1, end)});
 }
 
-// The two trees have other shapes and the same leaves.
+// The two trees have different shapes and the same leaves.
 TEST(PeerAlgorithmTest, TwoTreesAreComparedLazily) {
   const std::unique_ptr<Node> one = Tree(0, 10);
   auto two = std::make_unique<Node>(Node{0, nullptr, Tree(1, 10)});
@@ -325,7 +324,7 @@ TEST(PeerAlgorithmTest, TwoTreesAreComparedLazily) {
   EXPECT_TRUE(same);
 }
 
-// An output iterator over a generator that takes.
+// An output iterator over a generator that receives values.
 template <typename T>
 class PushIterator {
  public:
@@ -389,7 +388,7 @@ TEST(PeerExceptionTest, FromTheBodyToTheResumer) {
   EXPECT_EQ(source.Resume(), std::nullopt);
 }
 
-// The resumer says so through the input, and the body throws.
+// The resumer requests it through the input, and the body throws.
 TEST(PeerExceptionTest, FromTheResumerIntoTheBody) {
   fringe::Generator<int, std::exception_ptr> gen([](auto& yielder, std::exception_ptr error) {
     for (int i = 0;; ++i) {
@@ -407,7 +406,7 @@ TEST(PeerExceptionTest, FromTheResumerIntoTheBody) {
   EXPECT_THROW(gen.Resume(std::make_exception_ptr(5)), int);
 }
 
-// At each stage of its life: before the start, at each suspend, after the end.
+// At each stage of its lifetime: before the start, at each suspend, after the end.
 TEST(PeerExceptionTest, UnwoundAtEveryStage) {
   struct Counted {
     explicit Counted(int* a) : alive(a) { ++*alive; }
@@ -446,7 +445,7 @@ TEST(PeerExceptionTest, ExceptionsAreOff) {
 
 #endif  // FRINGE_EXCEPTIONS
 
-// --- As docs/coming_from.md shows ----------------------------------------------------------------
+// --- Examples from docs/coming_from.md -----------------------------------------------------------
 
 TEST(ComingFromTest, Libfringe) {
   // clang-format off

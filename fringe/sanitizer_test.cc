@@ -1,5 +1,5 @@
-// AddressSanitizer on generators' stacks: what is wrong there is found, and what is right is let
-// be. BUILD runs it with detect_stack_use_after_return=1, where locals live on fake stacks.
+// AddressSanitizer on generators' stacks: it reports errors there, and accepts correct code. BUILD
+// runs the test with detect_stack_use_after_return=1, which moves locals to fake stacks.
 
 #include "fringe/config.h"
 #include "gtest/gtest.h"
@@ -35,7 +35,7 @@ using ::testing::Optional;
 
 OsStack NewStack() { return *OsStack::Create(256 << 10); }
 
-// AddressSanitizer gives no fake frame to a function that holds an asm statement: it is here.
+// AddressSanitizer creates no fake frame for a function with an asm statement, so that is here.
 [[gnu::noinline]] void Escape(const void* address) { asm volatile("" : : "r"(address) : "memory"); }
 
 [[gnu::noinline]] const int* Launder(const int* address) {
@@ -53,7 +53,7 @@ OsStack NewStack() { return *OsStack::Create(256 << 10); }
 
 [[gnu::noinline]] void Read(const int* address) { asm volatile("" : : "r"(*address)); }
 
-// --- What is right -------------------------------------------------------------------------------
+// --- Correct code --------------------------------------------------------------------------------
 
 TEST(SanitizerTest, FramesOnBothSidesAreLetBe) {
   std::array<int, 16> resumers = {};
@@ -104,7 +104,7 @@ TEST(SanitizerTest, StackOfOneThatWasGivenUpHasNoPoisonLeft) {
     });
     EXPECT_THAT(gen.Resume(), Optional(0));
     stack = std::move(gen).UnsafeUnwrap();
-    // All of it may be used, for anything.
+    // All of it may be used for any purpose.
     for (std::byte* p = stack.limit(); p != stack.base(); ++p) *p = std::byte{1};
   }
 }
@@ -187,7 +187,7 @@ TEST(SanitizerTest, ThrowOnTheResumersSideWhileAGeneratorIsSuspended) {
 
 // --- Leaks ---------------------------------------------------------------------------------------
 
-// What only a suspended generator points to is no leak.
+// Memory that only a suspended generator points to is not a leak.
 TEST(SanitizerDeathTest, HeapOfASuspendedGeneratorIsNoLeak) {
   auto run = [] {
     static std::optional<Generator<int, void, OsStack>> suspended;
@@ -197,7 +197,7 @@ TEST(SanitizerDeathTest, HeapOfASuspendedGeneratorIsNoLeak) {
       delete held;
     });
     (void)suspended->Resume();
-    // Without the destructors of static objects: they would unwind it.
+    // Skips the destructors of static objects, which would unwind it.
     static auto* const kept =
         new std::optional<Generator<int, void, OsStack>>(std::move(suspended));
     suspended.reset();
@@ -207,9 +207,9 @@ TEST(SanitizerDeathTest, HeapOfASuspendedGeneratorIsNoLeak) {
   EXPECT_EXIT(run(), ExitedWithCode(0), "");
 }
 
-// --- What is wrong -------------------------------------------------------------------------------
+// --- Errors --------------------------------------------------------------------------------------
 
-// A generator whose body is `f`, resumed to its end.
+// Runs a generator with the body `f` to its end.
 template <typename F>
 void RunBody(F f) {
   auto gen = MakeGenerator<int>(NewStack(), [f](Yielder<int>& yielder) {

@@ -1,5 +1,5 @@
-// No CPU that has a shadow stack is needed to see what happens on one: in a child process, the
-// instruction that asks for it is overwritten by one that gives the other answer.
+// Tests shadow stacks without a CPU that has them. In a child process, the instruction that queries
+// the shadow stack is overwritten by one that returns the other answer.
 
 #include "arch/shadow_stack.h"
 
@@ -17,7 +17,7 @@
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
 
-// Where the program's code begins and ends; the linker defines both.
+// The start and end of the program's code, defined by the linker.
 extern "C" {
 extern char __executable_start;
 extern char etext;
@@ -32,13 +32,13 @@ namespace {
 constexpr size_t kBytes = 5;
 constexpr size_t kStep = 1;
 
-// (Constants lie among the code, and what AddressSanitizer keeps between them.)
+// (The code contains constants, and data of AddressSanitizer.)
 [[gnu::no_sanitize_address]] bool Asks(const unsigned char* code) {
   return code[0] == 0xf3 && (code[1] & 0xfe) == 0x48 && code[2] == 0x0f && code[3] == 0x1e &&
          (code[4] & 0xf8) == 0xc8;
 }
 
-// incq of that register, and a nop of two bytes.
+// incq of that register, and a two-byte nop.
 void Overwrite(unsigned char* code) {
   const unsigned char answer[] = {code[1], 0xff, static_cast<unsigned char>(0xc0 | (code[4] & 7)),
                                   0x66, 0x90};
@@ -72,7 +72,9 @@ void Overwrite(unsigned char*) {}
 
 #endif
 
-// Makes every question for a shadow stack find one.
+// Makes every query of the shadow stack find one.
+//
+// Returns: the number of queries.
 //
 // Returns: how many there are.
 int PretendThereIsOne() {

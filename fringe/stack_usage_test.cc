@@ -32,14 +32,14 @@ using internal::FailingCalls;
 
 constexpr size_t kBytes = size_t{64} << 10;
 
-// What a generator needs besides what its body does: some hundred bytes, and more where code is not
-// optimised or a sanitizer adds to it.
+// What a generator needs in addition to its body: some hundred bytes, and more without optimisation
+// or with a sanitizer.
 constexpr size_t kOverheadBytes = 4096;
 
 size_t SizeOf(const auto& stack) { return static_cast<size_t>(stack.base() - stack.limit()); }
 
-// Writes to `size_bytes` of the stack it runs on, all of them in its own frame. AddressSanitizer
-// leaves what is allocated like this on the stack, and poisons what lies around it.
+// Writes to `size_bytes` of its stack, all in its own frame. AddressSanitizer leaves this
+// allocation on the stack and poisons the memory around it.
 [[gnu::noinline]] void UseBytes(size_t size_bytes) {
   void* const memory = alloca(size_bytes);
   asm volatile("" : : "r"(memory) : "memory");
@@ -47,7 +47,7 @@ size_t SizeOf(const auto& stack) { return static_cast<size_t>(stack.base() - sta
   asm volatile("" : : "r"(memory) : "memory");
 }
 
-// The same, and suspends while it has them.
+// The same, but suspends while it holds the memory.
 [[gnu::noinline]] void UseBytesAndSuspend(size_t size_bytes, Yielder<int>& yielder) {
   void* const memory = alloca(size_bytes);
   asm volatile("" : : "r"(memory) : "memory");
@@ -68,7 +68,7 @@ void ExpectEachByteCounts(const StackT& stack) {
     EXPECT_EQ(usage.used_bytes(), 0u);
     *(stack.base() - depth_bytes) = std::byte{0};
     EXPECT_EQ(usage.used_bytes(), (depth_bytes + 7) / 8 * 8);
-    // What lies above changes nothing.
+    // Memory above does not matter.
     *(stack.base() - 1) = std::byte{0};
     EXPECT_EQ(usage.used_bytes(), (depth_bytes + 7) / 8 * 8);
   }
@@ -82,7 +82,7 @@ TEST(StackUsageTest, UseIsCountedFromTheBaseToTheLowestWord) {
   ExpectEachByteCounts(*SpanStack::Create(memory));
 }
 
-// The contract aligns the base alone.
+// The contract requires alignment only of the base.
 struct Misaligned {
   std::byte* base() const noexcept { return end; }
   std::byte* limit() const noexcept { return begin; }
@@ -242,7 +242,8 @@ TEST(MeasuredStackTest, LineGoesToStandardErrorByDefault) {
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), line);
 }
 
-// The paint is none of a pool's marks: it sees what was touched, and gives it back.
+// The pool does not mistake the paint for its own marks. It sees that the stack was touched, and
+// returns the memory.
 TEST(MeasuredStackTest, PoolTakesTheMemoryBack) {
   if (testing::Emulator() != nullptr) {
     GTEST_SKIP() << testing::Emulator() << " does not tell which pages are resident";

@@ -38,9 +38,9 @@ OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 using IntGenerator = Generator<int, void, OsStack>;
 
-// A number of the running thread's own, zero until it sets one. docs/threads.md shows these two as
-// the way to use a thread-local in a generator: a compiler can neither inline them nor conclude
-// that they give the same each time.
+// A number per thread, zero until it is set. docs/threads.md shows these functions as the safe way
+// to use a thread-local variable in a generator. A compiler can neither inline them nor assume that
+// their results are equal.
 thread_local int thread_number = 0;
 
 [[gnu::noinline]] int ThreadNumber() {
@@ -53,7 +53,7 @@ thread_local int thread_number = 0;
   thread_number = number;
 }
 
-// A value that passes from thread to thread: each waits for its turn.
+// A value that passes from thread to thread. Each thread waits for its turn.
 class Turn {
  public:
   void WaitFor(int turn) {
@@ -93,8 +93,8 @@ TEST(ThreadTest, CreatedResumedAndDestroyedOnDifferentThreads) {
 #endif
 }
 
-// No lock: the turn alone orders the resumes. What the body keeps in its frame is written on one
-// thread and read on the next.
+// No lock: only the turn orders the resumes. One thread writes to the body's frame and the next
+// reads it.
 TEST(ThreadTest, HandedOverByAnAtomic) {
   constexpr int kRounds = 2000;
   constexpr int kThreads = 3;
@@ -125,7 +125,7 @@ TEST(ThreadTest, HandedOverByAnAtomic) {
   EXPECT_EQ(gen.Resume(), std::nullopt);
 }
 
-// Generators move into a queue and out of it, as in a scheduler.
+// Generators move into and out of a queue, as in a scheduler.
 TEST(ThreadTest, HandedOverByAQueueUnderAMutex) {
   constexpr int kGenerators = 16;
   constexpr int kSteps = 500;
@@ -166,8 +166,8 @@ TEST(ThreadTest, HandedOverByAQueueUnderAMutex) {
   EXPECT_EQ(steps.load(), kGenerators * kSteps);
 }
 
-// A generator resumes another, and both move: the inner one returns to the thread that its resumer
-// is on now.
+// A generator resumes another, and both move. The inner one returns to the current thread of its
+// resumer.
 TEST(ThreadTest, GeneratorsInsideOneAnotherMoveTogether) {
   auto outer = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
     auto inner = MakeGenerator<int>(NewStack(), [](Yielder<int>& inner_yielder) {
@@ -189,12 +189,12 @@ TEST(ThreadTest, GeneratorsInsideOneAnotherMoveTogether) {
 
 #if FRINGE_EXCEPTIONS
 
-// --- Thread-locals of our own --------------------------------------------------------------------
+// --- The library's thread-local variable ---------------------------------------------------------
 //
-// `Resume` uses the exception state of the thread that it runs on. Where the body of a generator
-// resumes another in a loop and is itself moved in between, a compiler that takes that address for
-// a constant goes on with another thread's. A scene has a generator of that kind, and a thread that
-// keeps still with its own exception state as the scene wants it.
+// `Resume` uses the exception state of the current thread. A body may resume another generator in a
+// loop, and be moved to another thread in between. A compiler that treats the address of the state
+// as constant would then use the wrong thread's. A scene has such a generator, and a thread that
+// keeps its own exception state constant.
 
 // Returns: the number that is being handled, or -1.
 [[gnu::noinline]] int Handled() {
@@ -206,8 +206,8 @@ TEST(ThreadTest, GeneratorsInsideOneAnotherMoveTogether) {
   }
 }
 
-// Runs `first` on this thread and `second` on another. They take turns, and each stays where it is,
-// in a handler or not, while the other runs.
+// Runs `first` on this thread and `second` on another. They take turns. Each keeps its position, in
+// a handler or not, while the other runs.
 template <typename First, typename Second>
 void RunOnTwoThreads(First first, Second second) {
   Turn turn;
@@ -216,12 +216,12 @@ void RunOnTwoThreads(First first, Second second) {
   other.join();
 }
 
-// How the outer generator is written. Compilers find a constant in a loop in one way, and in
-// statements one after the other in another.
+// The form of the outer generator. Compilers treat a constant in a loop differently from one in
+// consecutive statements.
 enum class Shape { kLoop, kStraight };
 
-// A generator that resumes another at each step, of which `handles` says at which steps it is in a
-// handler of its own when it suspends.
+// A generator that resumes another at each step. `handles` selects the steps at which it is in its
+// own handler when it suspends.
 class Nest {
  public:
   static constexpr int kSteps = 6;
@@ -234,7 +234,7 @@ class Nest {
       auto inner = MakeGenerator<int>(NewStack(), [this](Yielder<int>& y) { Inner(y); });
       if (shape == Shape::kLoop) {
         while (const std::optional<int> value = inner.Resume()) {
-          // What the inner one handles is not seen here.
+          // The inner generator's exception is not visible here.
           yielder.Suspend(Handled() == -1 ? *value : -100);
         }
       } else {
@@ -284,8 +284,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, ThreadLocalTest, testing::Values(Shape::kLoop, 
                            return instance.param == Shape::kLoop ? "Loop" : "Straight";
                          });
 
-// The thread left behind handles nothing, the one that goes on comes back from a generator that is
-// in a handler.
+// The old thread handles nothing. The new thread continues from a generator that is in a handler.
 TEST_P(ThreadLocalTest, HandlerIsSetAsideOnTheThreadOfNow) {
   Nest nest({false, false, true, false, true, false});
   auto gen = nest.Make(GetParam());
@@ -311,7 +310,7 @@ TEST_P(ThreadLocalTest, HandlerIsSetAsideOnTheThreadOfNow) {
       });
 }
 
-// The thread left behind is in a handler, the one that goes on is not.
+// The old thread is in a handler, and the new one is not.
 TEST_P(ThreadLocalTest, HandlerOfTheThreadLeftBehindStays) {
   Nest nest({});
   auto gen = nest.Make(GetParam());
@@ -382,7 +381,7 @@ TEST_P(ThreadLocalTest, EachThreadKeepsItsHandler) {
       });
 }
 
-// A thread whose memory is gone.
+// A thread whose memory was released.
 TEST_P(ThreadLocalTest, ThreadLeftBehindMayEnd) {
   Nest nest({true, true, true, true, true, true});
   auto gen = nest.Make(GetParam());
@@ -403,10 +402,10 @@ TEST(ThreadLocalTest, ExceptionsAreOff) {
 
 #endif  // FRINGE_EXCEPTIONS
 
-// --- Two at once ---------------------------------------------------------------------------------
+// --- Two threads at once -------------------------------------------------------------------------
 
-// Resumes a generator on another thread, where it stays in its body for ever, and calls `then` with
-// it once it is there.
+// Resumes a generator on another thread, where it never leaves its body. Calls `then` with it once
+// it is there.
 template <typename F>
 void WhileItRunsElsewhere(F then) {
   std::latch entered(1);
@@ -429,7 +428,7 @@ TEST(ThreadDeathTest, ResumedFromTwoThreadsAtOnce) {
       "resumes.\n";
   EXPECT_DEATH(WhileItRunsElsewhere([](IntGenerator& gen) { (void)gen.Resume(); }),
                HasSubstr(kSentence));
-  // By a thread that has never resumed any before.
+  // By a thread that has never resumed a generator before.
   EXPECT_DEATH(WhileItRunsElsewhere(
                    [](IntGenerator& gen) { std::thread([&gen] { (void)gen.Resume(); }).join(); }),
                HasSubstr(kSentence));
@@ -455,15 +454,15 @@ TEST(ThreadDeathTest, DestroyedOnOneThreadWhileItRunsOnAnother) {
 
 #if FRINGE_EXCEPTIONS
 
-// The C library unwinds the thread, and cannot go on from one stack to the next. docs/threads.md
-// says so.
+// The C library unwinds the thread, and cannot continue from one stack to the next, as
+// docs/threads.md describes.
 TEST(ThreadDeathTest, PthreadExitInAGeneratorIsFatal) {
   auto run = [] {
     auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>&) { pthread_exit(nullptr); });
     std::thread([&gen] { (void)gen.Resume(); }).join();
   };
 #if FRINGE_TSAN || !defined(__GLIBCXX__)
-  // ThreadSanitizer ends the program earlier, with a check of its own; libc++ without a word.
+  // ThreadSanitizer ends the program earlier with its own check; libc++ ends it without a message.
   EXPECT_DEATH(run(), "");
 #else
   EXPECT_DEATH(run(), "FATAL: exception not rethrown");
@@ -472,12 +471,12 @@ TEST(ThreadDeathTest, PthreadExitInAGeneratorIsFatal) {
 
 #endif  // FRINGE_EXCEPTIONS
 
-// --- What ThreadSanitizer sees -------------------------------------------------------------------
+// --- Reports of ThreadSanitizer ------------------------------------------------------------------
 
 #if FRINGE_TSAN
 
-// Runs `first` and then `second` on two threads, in this order in time, but without anything that
-// would order their memory accesses.
+// Runs `first` and then `second` on two threads, in this order in time, but without synchronisation
+// between their memory accesses.
 template <typename First, typename Second>
 [[noreturn]] void RunUnordered(First first, Second second) {
   std::atomic<bool> done = false;
@@ -491,7 +490,7 @@ template <typename First, typename Second>
   });
   one.join();
   two.join();
-  std::exit(0);  // TSan turns it into 66 where it has reported something.
+  std::exit(0);  // TSan changes the status to 66 if it has reported an error
 }
 
 TEST(ThreadSanitizerDeathTest, UnorderedHandOverIsReported) {
