@@ -256,7 +256,7 @@ TEST(DestructionTest, CallbackThatReturnsFirstLeaksNothing) {
 
 // --- Order, place and count ----------------------------------------------------------------------
 
-// Logs where it is destroyed and how many exceptions are in flight.
+// Logs the place of its destruction and the number of exceptions in flight.
 class Logs {
  public:
   Logs(std::vector<std::string>* log, std::string name) : log_(log), name_(std::move(name)) {}

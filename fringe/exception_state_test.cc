@@ -1,5 +1,5 @@
-// Each generator has its own exception state. The exceptions that it handles and that are in flight
-// in it are not visible to its resumer, and the resumer's are not visible to it.
+// Each generator has its own exception state. Its resumer does not see the exceptions that it
+// handles or that are in flight in it, and it does not see the resumer's.
 
 #include "fringe/config.h"
 #include "gtest/gtest.h"

@@ -497,7 +497,7 @@ class TwoStacks {
 
 using SpanGenerator = Generator<int, void, SpanStack>;
 
-// Resumes one generator from another. Returns: the count of the inner one.
+// Resumes one generator from another.
 //
 // Returns: the numbers that the inner one counted.
 std::vector<int> CountOn(SpanStack outer_stack, SpanStack inner_stack) {

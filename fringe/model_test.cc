@@ -142,8 +142,6 @@ class Body {
   // Runs commands at one level until it returns.
   //
   // Returns: false if the body must end.
-  //
-  // Returns: false if the body must end.
   bool Level(ModelYielder& yielder, size_t depth) {
     const Local local(last_);
     const int expected = last_;

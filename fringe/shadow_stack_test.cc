@@ -75,8 +75,6 @@ void Overwrite(unsigned char*) {}
 // Makes every query of the shadow stack find one.
 //
 // Returns: the number of queries.
-//
-// Returns: how many there are.
 int PretendThereIsOne() {
   const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const uintptr_t begin = reinterpret_cast<uintptr_t>(&__executable_start) & ~(page_bytes - 1);

@@ -126,8 +126,6 @@ std::string TempFile(const std::string& name) { return ::testing::TempDir() + "/
 // Runs a tool, which must succeed.
 //
 // Returns: its output.
-//
-// Returns: what it prints.
 std::string RunTool(const Words& words) {
   const CommandResult result = RunCommand(words);
   if (result.exit_status != 0) {
@@ -139,8 +137,6 @@ std::string RunTool(const Words& words) {
 }
 
 // Compiles a source, unless it is already compiled.
-//
-// Returns: the object file.
 //
 // Returns: the object file.
 std::string Compile(const std::string& source, const Way& way, const Words& defines = {}) {
@@ -188,8 +184,6 @@ int ExitStatus(Status status) {
 // Boots an image.
 //
 // Returns: what is wrong with its end or its output; empty if nothing is.
-//
-// Returns: what is wrong with how it ended or what it printed; empty if nothing.
 std::string Boot(const std::string& image, Status expected_status, const std::string& expected_line,
                  int seconds = 60) {
   const CommandResult result =

@@ -25,8 +25,6 @@ namespace {  // each translation unit has its own default stack
 // Runs a generator.
 //
 // Returns: the type of its stack, or "elsewhere" if the body's frame is not in such a stack.
-//
-// Returns: the type of its stack, or "elsewhere" where the body's frame lies in none such.
 [[maybe_unused]] std::string Where() {
   const std::byte* frame = nullptr;
   Generator<void> gen(

@@ -64,8 +64,8 @@ struct Arrivals {
   size_t wrong = 0;  // registers that differed from the record
 };
 
-// Compares the registers of the frame of `context` with the words of `record`, if the frame is at
-// the resume address of one of its sides.
+// If the frame of `context` is at the resume address of a side of `record`, compares its registers
+// with the words of that side.
 inline void CompareRegisters(_Unwind_Context* context, const arch::LinkRecord& record,
                              Arrivals& arrivals) {
 #if defined(__arm__)

@@ -4,10 +4,6 @@
 // A handler returns to a few instructions of the kernel, whose CFI is in the kernel's shared
 // library. The emulator has neither that library nor the instructions that libgcc looks for if
 // there is no CFI.
-//
-// A handler returns to a few instructions of the kernel's, the CFI of which is in the kernel's own
-// shared library. The emulator has neither that library nor the instructions that libgcc looks for
-// where there is no CFI.
 
 #ifndef FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_PPC64LE_H_
 #define FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_PPC64LE_H_

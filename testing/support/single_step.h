@@ -414,9 +414,6 @@ class Trap {
 //
 // The function runs in a signal handler, on the interrupted stack. It must not use anything that
 // the interrupted code may be in the middle of: allocation, locks, assertions.
-//
-// The function runs in a signal handler, on the stack of what was interrupted, and must do without
-// whatever that may be in the middle of: allocation, locks, assertions.
 class SingleStep {
  public:
   using Visitor = void (*)(const ucontext_t& context);

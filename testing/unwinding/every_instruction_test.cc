@@ -238,8 +238,6 @@ TEST_F(EveryInstructionTest, RawSwitchBetweenFramesThatGrow) {
 // Resumes as a function of another module would, with its own `r2`.
 //
 // Returns: the value of `r2` afterwards.
-//
-// Returns: what it is afterwards.
 [[gnu::noinline]] uintptr_t ResumeFromAnotherModule(arch::LinkRecord* record) {
   uintptr_t ours, theirs;
   asm volatile(

@@ -24,11 +24,6 @@ namespace fringe::testing {
 // even for an address that a signal interrupted. Those may be the rules of the previous
 // instruction. So the backtrace does not start in the signal handler. It starts with the
 // interrupted registers and the address one byte further on.
-//
-// This unwinder takes every address for that of a return, and follows only the rules in force
-// before it, also where a signal has interrupted the program: there, they may be those of the
-// instruction before. So it does not begin in the signal handler, but with the registers that were
-// interrupted, and with the address one byte further on.
 class LlvmBacktrace {
  public:
   explicit LlvmBacktrace(const ucontext_t& context) {
