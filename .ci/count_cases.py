@@ -8,6 +8,7 @@ last line of output is `N passed, N failed, N skipped`. Any other test is one ca
 does not build is a failed case. A test for another CPU is a skipped case.
 """
 
+import collections
 import json
 import re
 import sys
@@ -27,7 +28,7 @@ def read(uri):
         return ""
 
 
-def count_googletest(text):
+def count_googletest(text, reasons):
     """Returns (passed, failed, skipped), or None if this is not GoogleTest's own XML."""
     try:
         root = xml.etree.ElementTree.fromstring(text)
@@ -38,7 +39,13 @@ def count_googletest(text):
         return None
     run = [case for case in cases if case.get("status") == "run"]
     failed = sum(case.find("failure") is not None for case in run)
-    skipped = sum(case.get("result") == "skipped" for case in run if case.find("failure") is None)
+    skipped = 0
+    for case in run:
+        if case.get("result") == "skipped" and case.find("failure") is None:
+            skipped += 1
+            message = case.find("skipped")
+            lines = (message.get("message") or "").split("\n") if message is not None else []
+            reasons[" ".join(lines[1:]).strip()] += 1  # The first line says where.
     return len(run) - failed - skipped, failed, skipped
 
 
@@ -49,10 +56,10 @@ def count_summary(text):
     return tuple(map(int, match.groups())) if match else None
 
 
-def count_attempt(result):
+def count_attempt(result, reasons):
     outputs = {output["name"]: output.get("uri", "") for output in result.get("testActionOutput", [])}
     passed = result.get("status") in ("PASSED", "FLAKY")
-    counts = count_googletest(read(outputs.get("test.xml", "")))
+    counts = count_googletest(read(outputs.get("test.xml", "")), reasons)
     counts = counts or count_summary(read(outputs.get("test.log", "")))
     counts = counts or ((1, 0, 0) if passed else (0, 1, 0))
     if not passed and counts[1] == 0:  # Every case passed, but the test failed.
@@ -60,10 +67,12 @@ def count_attempt(result):
     return counts
 
 
-def main():
+def count(path):
+    """Returns (passed, failed, skipped, the most frequent reason for skipping) of a file of events."""
     attempts = {}
+    reasons = collections.Counter()
     tests = set()
-    with open(sys.argv[1], encoding="utf-8") as events:
+    with open(path, encoding="utf-8") as events:
         for line in events:
             event = json.loads(line)
             test = event["id"].get("testResult")
@@ -72,15 +81,19 @@ def main():
             if test and "testResult" in event:
                 # The last attempt counts.
                 which = (test["label"], test.get("run"), test.get("shard"))
-                attempts[which] = count_attempt(event["testResult"])
+                attempts[which] = count_attempt(event["testResult"], reasons)
             elif configured and event.get("configured", {}).get("targetKind", "").endswith("_test rule"):
                 tests.add(configured["label"])
             elif target and event.get("aborted", {}).get("reason") == "SKIPPED":
                 if target["label"] in tests:
                     attempts[(target["label"], None, None)] = (0, 0, 1)
+                    reasons["no test is for this platform"] += 1
             elif target and not event.get("completed", {}).get("success"):
                 attempts[(target["label"], None, None)] = (0, 1, 0)
-    print(*(sum(column) for column in zip((0, 0, 0), *attempts.values())))
+    sums = [sum(column) for column in zip((0, 0, 0), *attempts.values())]
+    reasons.pop("", None)
+    return *sums, reasons.most_common(1)[0][0] if reasons else ""
 
 
-main()
+if __name__ == "__main__":
+    print(*count(sys.argv[1])[:3])

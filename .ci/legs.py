@@ -1,0 +1,114 @@
+"""The legs of CI. `.ci/run` runs them in this order, and fails if one of them has no result.
+
+To add a leg, add a line to LEGS. To add a test to legs, give it tags (testing/fringe_test.bzl).
+"""
+
+import dataclasses
+
+# Sets of tests, by tag. The first folder of a test's path is a tag too.
+
+# Registers and unwinding at a switch.
+SWITCH = "switch"
+# In addition, other behavior that depends on how a compiler translates code around a switch.
+COMPILER = "switch,compiler"
+# In addition, everything that the libraries promise.
+CORE = "switch,compiler,fringe,stacks,-lto,-valgrind"
+# Tests that look at the CPU, and the stacks, which depend on its pages.
+CPU = "switch,compiler,stacks,-valgrind"
+DEBUGGERS = CPU + ",registers,unwinding,debuggers,hardening,mixed_flags,default_stack"
+
+
+@dataclasses.dataclass(frozen=True)
+class Leg:
+    """One line of the table."""
+
+    name: str
+    runner: str  # Of RUNNERS in run_legs.py.
+    configs: tuple = ()  # For Bazel: `--config`s.
+    tags: str = ""  # For Bazel: `--test_tag_filters`.
+    targets: tuple = ("//...",)  # For Bazel.
+    fast: bool = True  # For Bazel: leave code unoptimized where that cannot change a result.
+    command: tuple = ()  # For scripts and checks.
+    files: tuple = ()  # For checks: patterns of the files that are appended to the command.
+    programs: tuple = ()  # Debian packages, each with a program of the same name.
+    quick: bool = False  # Whether it is part of `.ci/run quick`.
+    quick_tags: str = ""  # For Bazel: `tags` there.
+
+
+def bazel(*configs, **kwargs):
+    return Leg("-".join(configs), "bazel", configs=configs, **kwargs)
+
+
+def script(name, *command, **kwargs):
+    return Leg(name, "script", command=command, **kwargs)
+
+
+def check(name, *command, **kwargs):
+    return Leg(name, "check", command=command, **kwargs)
+
+
+CROSS_CLANG = ("x86", "aarch64", "arm", "ppc64le", "riscv64", "s390x")
+
+# The cheapest and most informative legs come first. Legs with one compiler are next to each other,
+# since Bazel configures its toolchain anew when the compiler changes.
+LEGS = [
+    check("links", ".ci/links.py", quick=True),
+    check(
+        "clang-format",
+        *("clang-format-16", "--dry-run", "-Werror"),
+        files=("*.h", "*.cc"),
+        programs=("clang-format-16",),
+        quick=True,
+    ),
+    Leg(
+        "buildifier",
+        "buildifier",
+        files=("WORKSPACE", "MODULE.bazel", "*BUILD", "*BUILD.*", "*.bzl"),
+        programs=("npm",),
+        quick=True,
+    ),
+    check("reference", "docs/reference/make", "{scratch}/reference", programs=("doxygen",)),
+    # The README's command: everything, compiled as it is by default (GCC, -O2).
+    Leg("readme", "bazel", fast=False, quick=True, quick_tags=CORE),
+    bazel("gcc", "o0", tags=COMPILER),
+    bazel("gcc", "noexcept", tags=CORE),
+    bazel(
+        *("gcc", "noexcept", "nortti"),
+        targets=("//arch/...", "//fringe:generator_test", "//fringe:on_stack_test")
+        + ("//stacks:stack_contract_test",),
+    ),
+    bazel("gcc", "fp", tags=SWITCH),
+    bazel("gcc", "native", tags=SWITCH),
+    bazel("gcc", "lto", tags=COMPILER),
+    bazel("hardened", tags="hardening"),
+    bazel("clang", "o0", tags=COMPILER, quick=True, quick_tags=SWITCH),
+    bazel("clang", "o2", tags=CORE.replace("-lto,-valgrind", "lto")),
+    bazel("clang", "asan", "ubsan", tags=CORE),
+    bazel("clang", "tsan", tags="fringe,threads,-lto,-valgrind"),
+    bazel("clang", "noexcept", tags=COMPILER),
+    bazel("clang", "fp", tags=SWITCH),
+    bazel("clang", "native", tags=SWITCH),
+    bazel("clang", "lto", tags=COMPILER),
+    bazel("libcxx", tags=CORE),
+    bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
+    # Other CPUs, in an emulator unless this machine runs their code. Of the tests of portable code,
+    # x86 and arm run all on 32 bits, and s390x on a big-endian CPU.
+    bazel("x86", tags="-valgrind"),
+    bazel("s390x", tags=CORE),
+    bazel("arm", tags=CORE),
+    bazel("aarch64", tags=DEBUGGERS),
+    bazel("riscv64", tags=DEBUGGERS),
+    bazel("ppc64le", tags=CPU),
+    bazel(
+        "aarch64-hardened",
+        targets=("//testing/hardening/...",)
+        + ("//testing/unwinding:every_instruction_test_branch_protection",),
+    ),
+    *[bazel(cpu + "-clang", tags=SWITCH) for cpu in CROSS_CLANG],
+    script("consumers", "testing/consumers/run"),
+    script("release", "testing/release/run"),
+    *[
+        script("unstable-" + leg, "testing/debian_unstable/run", leg, programs=("debootstrap",))
+        for leg in ("flips", "gcc", "clang", "consumers", "workspaces")
+    ],
+]
