@@ -357,7 +357,7 @@ void TestInterruptsDuringSwitches() {
   Check(resume.instructions() >= kInstructions, "interrupts come throughout a resume");
   Check(suspend.instructions() >= kInstructions, "and throughout a suspend");
   Check(resume.in_window() > 0, "also with the generator's stack, but not yet its instructions");
-  Check(suspend.in_window() > 0, "also with the resumer's stack, but not yet his instructions");
+  Check(suspend.in_window() > 0, "also with the resumer's stack, but not yet its instructions");
   WriteNumber(interrupts);
   Write(" interrupts, at ");
   WriteNumber(resume.instructions());
