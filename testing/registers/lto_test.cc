@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
+#include "testing/registers/extensions.h"
 #include "testing/registers/lto_switches.h"
 #include "testing/registers/opaque.h"
 #include "testing/support/raw_generator.h"
@@ -15,24 +16,6 @@ namespace fringe::testing {
 namespace {
 
 constexpr size_t kStackBytes = 256 << 10;
-
-// Overwrites what AVX-512 adds, as a callee may.
-#if defined(__clang__)
-[[gnu::noinline]]
-#else
-[[gnu::noipa]]
-#endif
-[[gnu::target("avx512f,avx512bw")]] void
-ScrambleAvx512() {
-  asm volatile(
-      ".irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31\n\t"
-      "vpternlogd $255, %%zmm\\n, %%zmm\\n, %%zmm\\n\n\t"
-      ".endr\n\t"
-      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7\n\t"
-      "kxnorw %%k\\n, %%k\\n, %%k\\n\n\t"
-      ".endr" ::
-          : "memory");
-}
 
 void Scramble() {
   ScrambleRegisters();
@@ -47,7 +30,7 @@ void ScrambleForever(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
 }
 
 TEST(LtoTest, KeepsThemOverAResume) {
-  if (!__builtin_cpu_supports("avx512bw")) GTEST_SKIP() << "this CPU has no AVX-512";
+  if (!HasAvx512()) GTEST_SKIP() << "this CPU has no AVX-512";
   const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever);
   EXPECT_EQ(WrongOverResume(generator.record()), 0U);
 }
@@ -61,7 +44,7 @@ void SuspendOnce(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
 }
 
 TEST(LtoTest, KeepsThemOverASuspend) {
-  if (!__builtin_cpu_supports("avx512bw")) GTEST_SKIP() << "this CPU has no AVX-512";
+  if (!HasAvx512()) GTEST_SKIP() << "this CPU has no AVX-512";
   const RawGenerator<> generator(*OsStack::Create(kStackBytes), &SuspendOnce);
   unsigned wrong = kUnfinished;
   while (wrong == kUnfinished) {

@@ -12,6 +12,7 @@
 #include "arch/arch.h"
 #include "fringe/generator.h"
 #include "gtest/gtest.h"
+#include "testing/registers/extensions.h"
 #include "testing/registers/opaque.h"
 #include "testing/registers/sides.h"
 #include "testing/support/command.h"
@@ -22,10 +23,6 @@
 #include <arm_sve.h>
 #pragma GCC pop_options
 #endif
-#if defined(__aarch64__) || defined(__arm__)
-#include <sys/auxv.h>
-#endif
-
 namespace fringe::testing {
 namespace {
 
@@ -95,7 +92,7 @@ using Vector64 [[gnu::vector_size(8)]] = int;
 struct Zmm {
   static constexpr const char* kName = "Zmm";
   using Type = Vector512;
-  static bool IsSupported() { return __builtin_cpu_supports("avx512bw"); }
+  static bool IsSupported() { return HasAvx512(); }
 
   template <typename Side>
 #define FRINGE_CONSTRAINT "v"
@@ -106,7 +103,7 @@ struct Zmm {
 struct HighXmm {
   static constexpr const char* kName = "HighXmm";
   using Type = Vector128;
-  static bool IsSupported() { return __builtin_cpu_supports("avx512vl"); }
+  static bool IsSupported() { return HasAvx512(); }
 
   template <typename Side>
   [[gnu::noinline, gnu::target("avx512f,avx512vl")]] FRINGE_DEFINE_RUN
@@ -116,7 +113,7 @@ struct HighXmm {
 struct Ymm {
   static constexpr const char* kName = "Ymm";
   using Type = Vector256;
-  static bool IsSupported() { return __builtin_cpu_supports("avx2"); }
+  static bool IsSupported() { return __builtin_cpu_supports("avx2") != 0; }
 
   template <typename Side>
 #define FRINGE_CONSTRAINT "x"
@@ -127,7 +124,7 @@ struct Ymm {
 struct Xmm {
   static constexpr const char* kName = "Xmm";
   using Type = Vector128;
-  static bool IsSupported() { return __builtin_cpu_supports("sse2"); }
+  static bool IsSupported() { return __builtin_cpu_supports("sse2") != 0; }
 
   template <typename Side>
   [[gnu::noinline, gnu::target("sse2")]] FRINGE_DEFINE_RUN
@@ -138,7 +135,7 @@ struct Xmm {
 struct Masks {
   static constexpr const char* kName = "Masks";
   using Type = uint16_t;
-  static bool IsSupported() { return __builtin_cpu_supports("avx512bw"); }
+  static bool IsSupported() { return HasAvx512(); }
 
   template <typename Side>
   [[gnu::noinline, gnu::target("avx512f,avx512bw")]] static unsigned Run(Side side) {
@@ -158,7 +155,7 @@ struct Masks {
 struct Mm {
   static constexpr const char* kName = "Mm";
   using Type = Vector64;
-  static bool IsSupported() { return __builtin_cpu_supports("mmx"); }
+  static bool IsSupported() { return __builtin_cpu_supports("mmx") != 0; }
 
   template <typename Side>
   [[gnu::noinline, gnu::target("mmx")]] static unsigned Run(Side side) {
@@ -178,61 +175,7 @@ struct Mm {
 
 using Traps = ::testing::Types<Zmm, HighXmm, Ymm, Xmm, Masks, Mm>;
 
-#if defined(__x86_64__)
-#define FRINGE_VECTOR_NUMBERS                                                                      \
-  "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, " \
-  "26, 27, 28, 29, 30, 31"
-#else
-#define FRINGE_VECTOR_NUMBERS "0, 1, 2, 3, 4, 5, 6, 7"
-#endif
-
-// The callers treat all of these as lost. (GCC looks into a function unless told not to.)
-#if defined(__clang__)
-#define FRINGE_OPAQUE_FUNCTION [[gnu::noinline]]
-#else
-#define FRINGE_OPAQUE_FUNCTION [[gnu::noipa]]
-#endif
-
-FRINGE_OPAQUE_FUNCTION [[gnu::target("avx512f,avx512bw")]] void ScrambleAvx512() {
-  asm volatile(".irp n, " FRINGE_VECTOR_NUMBERS
-               "\n\t"
-               "vpternlogd $255, %%zmm\\n, %%zmm\\n, %%zmm\\n\n\t"
-               ".endr\n\t"
-               ".irp n, 0, 1, 2, 3, 4, 5, 6, 7\n\t"
-               "kxnorw %%k\\n, %%k\\n, %%k\\n\n\t"
-               ".endr" ::
-                   : "memory");
-}
-
-FRINGE_OPAQUE_FUNCTION [[gnu::target("avx2")]] void ScrambleAvx2() {
-  asm volatile(
-      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7\n\t"
-      "vpcmpeqd %%ymm\\n, %%ymm\\n, %%ymm\\n\n\t"
-      ".endr" ::
-          : "memory");
-}
-
-FRINGE_OPAQUE_FUNCTION [[gnu::target("sse2")]] void ScrambleSse2() {
-  asm volatile(
-      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7\n\t"
-      "pcmpeqd %%xmm\\n, %%xmm\\n\n\t"
-      "pcmpeqd %%mm\\n, %%mm\\n\n\t"
-      ".endr\n\t"
-      "emms" ::
-          : "memory");
-}
-
-void ScrambleExtensions() {
-  if (__builtin_cpu_supports("sse2")) ScrambleSse2();
-  if (__builtin_cpu_supports("avx2")) ScrambleAvx2();
-  if (__builtin_cpu_supports("avx512bw")) ScrambleAvx512();
-}
-
 #elif defined(__aarch64__) && !defined(__clang__)
-
-#define FRINGE_OPAQUE_FUNCTION [[gnu::noipa]]
-
-bool HasSve() { return (getauxval(AT_HWCAP) & HWCAP_SVE) != 0; }
 
 // Vectors of a length that the CPU chooses. There is no array of them.
 struct Scalable {
@@ -285,28 +228,7 @@ struct Predicates {
 
 using Traps = ::testing::Types<Scalable, Predicates>;
 
-FRINGE_OPAQUE_FUNCTION [[gnu::target("+sve")]] void ScrambleSve() {
-  asm volatile(
-      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, "
-      "23, 24, 25, 26, 27, 28, 29, 30, 31\n\t"
-      "mov z\\n\\().b, 0x5a\n\t"
-      ".endr\n\t"
-      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n\t"
-      "pfalse p\\n\\().b\n\t"
-      ".endr\n\t"
-      "wrffr p0.b"
-      // A function of the ABI keeps the lower halves of these.
-      ::
-          : "memory", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15");
-}
-
-void ScrambleExtensions() {
-  if (HasSve()) ScrambleSve();
-}
-
 #elif defined(__arm__) && !defined(__clang__)
-
-bool HasNeon() { return (getauxval(AT_HWCAP) & (1 << 12)) != 0; }
 
 // q0 to q15. A file for VFPv3-D16 has the lower half of them.
 struct Neon {
@@ -322,26 +244,13 @@ struct Neon {
 
 using Traps = ::testing::Types<Neon>;
 
-[[gnu::noipa, gnu::target("fpu=neon")]] void ScrambleNeon() {
-  asm volatile(
-      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, "
-      "31\n\t"
-      "vmov.i8 d\\n, #0xa5\n\t"
-      ".endr" ::
-          : "memory");
-}
-
-void ScrambleExtensions() {
-  if (HasNeon()) ScrambleNeon();
-}
-
 #elif defined(__powerpc64__)
 
 // vs0 to vs63. A file that is compiled without them has the floating-point half of vs0 to vs31.
 struct Vsx {
   static constexpr const char* kName = "Vsx";
   using Type = Vector128;
-  static bool IsSupported() { return __builtin_cpu_supports("vsx"); }
+  static bool IsSupported() { return HasVsx(); }
 
   template <typename Side>
 #define FRINGE_CONSTRAINT "wa"
@@ -350,25 +259,6 @@ struct Vsx {
 };
 
 using Traps = ::testing::Types<Vsx>;
-
-#if defined(__clang__)
-#define FRINGE_OPAQUE_FUNCTION [[gnu::noinline]]
-#else
-#define FRINGE_OPAQUE_FUNCTION [[gnu::noipa]]
-#endif
-
-FRINGE_OPAQUE_FUNCTION [[gnu::target("altivec,vsx")]] void ScrambleVsx() {
-  asm volatile(
-      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 32, 33, 34, 35, 36, 37, 38, 39, 40, "
-      "41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51\n\t"
-      "xxlxor \\n, \\n, \\n\n\t"
-      ".endr" ::
-          : "memory");
-}
-
-void ScrambleExtensions() {
-  if (__builtin_cpu_supports("vsx")) ScrambleVsx();
-}
 
 #else
 #define FRINGE_NO_EXTENSIONS 1

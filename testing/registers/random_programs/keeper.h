@@ -12,9 +12,53 @@
 #include "arch/arch.h"
 #include "fringe/generator.h"
 #include "stacks/os_stack.h"
+#include "testing/registers/extensions.h"
 #include "testing/registers/opaque.h"
 
+// A wide function has more registers than its file. Its statements hide values by macros: a
+// function that is inlined there would have no constraint for those registers.
+#if defined(__x86_64__) || defined(__i386__)
+#define FRINGE_WIDE_FUNCTION [[gnu::noinline, gnu::target("avx512f,avx512bw,avx512vl")]]
+#define FRINGE_WIDE_128 "v"
+#define FRINGE_WIDE_256 "v"
+#define FRINGE_WIDE_512 "v"
+#define FRINGE_WIDE_MASK "k"
+#else
+#if defined(__aarch64__) && !defined(__clang__)
+#define FRINGE_WIDE_FUNCTION [[gnu::noinline, gnu::target("+sve")]]
+#elif defined(__arm__) && !defined(__clang__)
+#define FRINGE_WIDE_FUNCTION [[gnu::noinline, gnu::target("fpu=neon")]]
+#else
+#define FRINGE_WIDE_FUNCTION [[gnu::noinline]]
+#endif
+#if defined(__arm__) && !defined(__clang__)
+#define FRINGE_WIDE_128 "w"
+#else
+#define FRINGE_WIDE_128 FRINGE_REGISTER_VECTOR128
+#endif
+#define FRINGE_WIDE_256 FRINGE_REGISTER_VECTOR256
+#define FRINGE_WIDE_512 FRINGE_REGISTER_VECTOR512
+#define FRINGE_WIDE_MASK "r"
+#endif
+#define FRINGE_HIDE_WIDE_128(value) asm volatile("" : "+" FRINGE_WIDE_128(value))
+#define FRINGE_HIDE_WIDE_256(value) asm volatile("" : "+" FRINGE_WIDE_256(value))
+#define FRINGE_HIDE_WIDE_512(value) asm volatile("" : "+" FRINGE_WIDE_512(value))
+#define FRINGE_HIDE_MASK(value) asm volatile("" : "+" FRINGE_WIDE_MASK(value))
+
 namespace fringe::testing {
+
+// Whether this CPU can run wide functions.
+inline bool HasWideRegisters() {
+#if defined(__x86_64__) || defined(__i386__)
+  return HasAvx512();
+#elif defined(__aarch64__) && !defined(__clang__)
+  return HasSve();
+#elif defined(__arm__) && !defined(__clang__)
+  return HasNeon();
+#else
+  return true;
+#endif
+}
 
 // Stores values by number, in memory that no switch touches, and compares them later. All of it is
 // inlined and calls nothing, so that leaf functions can use it.
@@ -68,12 +112,14 @@ struct RawProgram {
   const char* name;
   void (*resumer)(Keeper& keeper, arch::LinkRecord* record);
   void (*body)(Keeper& keeper, arch::LinkRecord* record);
+  bool is_wide;  // whether both sides are wide functions
 };
 
 struct GeneratorProgram {
   const char* name;
   void (*resumer)(Keeper& keeper, Generator<void, void, OsStack>& generator);
   void (*body)(Keeper& keeper, Yielder<void>& yielder);
+  bool is_wide;
 };
 
 }  // namespace fringe::testing

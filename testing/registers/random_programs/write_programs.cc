@@ -1,6 +1,6 @@
 // Writes random C++ functions that keep values of every kind across switches:
 //
-//   write_programs SEED PROGRAMS OUTPUT
+//   write_programs SEED PROGRAMS OUTPUT [wide]
 //
 // SEED identifies the file and makes its content reproducible. Each program is the two sides of a
 // generator, alternately with the raw switch and with Generator. OUTPUT defines the tables
@@ -30,7 +30,8 @@ enum class Type {
   kLongDouble,
   kV128,
   kV256,
-  kV512
+  kV512,
+  kMask
 };
 constexpr Type kTypes[] = {
     Type::kUint64,     Type::kUint64, Type::kUint64,      Type::kUint64,  Type::kUint64,
@@ -38,6 +39,12 @@ constexpr Type kTypes[] = {
     Type::kDouble,     Type::kDouble, Type::kDouble,      Type::kFloat,   Type::kFloat,
     Type::kLongDouble, Type::kV128,   Type::kV128,        Type::kV128,    Type::kV256,
     Type::kV256,       Type::kV512,
+};
+
+// The same for functions with more registers than their file.
+constexpr Type kWideTypes[] = {
+    Type::kUint64, Type::kUint32, Type::kDouble, Type::kV128, Type::kV128, Type::kV256,
+    Type::kV512,   Type::kV512,   Type::kV512,   Type::kMask, Type::kMask,
 };
 
 const char* NameOf(Type type) {
@@ -62,6 +69,8 @@ const char* NameOf(Type type) {
       return "Vector256";
     case Type::kV512:
       return "Vector512";
+    case Type::kMask:
+      return "uint16_t";
   }
   std::abort();
 }
@@ -69,16 +78,18 @@ const char* NameOf(Type type) {
 // Writes one function.
 class FunctionWriter {
  public:
-  FunctionWriter(std::mt19937_64& random, std::ostream& out, std::string switch_statement)
+  FunctionWriter(std::mt19937_64& random, std::ostream& out, std::string switch_statement,
+                 bool is_wide)
       : random_(random),
         out_(out),
         switch_statement_(std::move(switch_statement)),
+        is_wide_(is_wide),
         is_leaf_(OneIn(3)),
         has_blocks_(OneIn(2)) {}
 
   void Write(const std::string& signature) {
     out_ << "\n// " << (is_leaf_ ? "A leaf function.\n" : "Calls others.\n");
-    out_ << "[[gnu::noinline]] " << signature << " {\n";
+    out_ << (is_wide_ ? "FRINGE_WIDE_FUNCTION" : "[[gnu::noinline]]") << " " << signature << " {\n";
     WriteScope(/*depth=*/0, 6 + Below(12));
     out_ << "}\n";
   }
@@ -185,6 +196,8 @@ class FunctionWriter {
         return number;
       case Type::kUint32:
         return number + "U";
+      case Type::kMask:
+        return std::to_string(1 + Below(65535));
       case Type::kPointer:
         return "reinterpret_cast<const void*>(uintptr_t{" + number + "})";
       case Type::kDouble:
@@ -207,15 +220,33 @@ class FunctionWriter {
 
   void WriteValue() {
     if (!HasSlot()) return;
-    const Type type = kTypes[Below(std::size(kTypes))];
+    const Type type =
+        is_wide_ ? kWideTypes[Below(std::size(kWideTypes))] : kTypes[Below(std::size(kTypes))];
     const Local local = {"v" + std::to_string(next_++), next_slot_++, type, 0, 0, 0};
     Line() << NameOf(type) << " " << local.name << " = " << Initializer(type) << ";\n";
     WriteHideAndNote(local);
     locals_.push_back(local);
   }
 
+  // What hides a value in a register of the class that its type uses.
+  const char* HideOf(Type type) const {
+    if (!is_wide_) return "Hide";
+    switch (type) {
+      case Type::kV128:
+        return "FRINGE_HIDE_WIDE_128";
+      case Type::kV256:
+        return "FRINGE_HIDE_WIDE_256";
+      case Type::kV512:
+        return "FRINGE_HIDE_WIDE_512";
+      case Type::kMask:
+        return "FRINGE_HIDE_MASK";
+      default:
+        return "Hide";
+    }
+  }
+
   void WriteHideAndNote(const Local& local) {
-    Line() << "Hide(" << local.name << ");\n";
+    Line() << HideOf(local.type) << "(" << local.name << ");\n";
     Line() << "keeper.Note(" << local.slot << ", " << local.name << ");\n";
   }
 
@@ -232,8 +263,13 @@ class FunctionWriter {
       if (value->type == changed->type && OneIn(2)) other = value;
     }
     const bool is_integer = changed->type == Type::kUint64 || changed->type == Type::kUint32;
-    Line() << changed->name << " = " << changed->name << (is_integer && OneIn(2) ? " ^ " : " + ")
-           << other->name << ";\n";
+    if (changed->type == Type::kMask) {  // Smaller than `int`.
+      Line() << changed->name << " = static_cast<uint16_t>(" << changed->name << " ^ ~"
+             << other->name << ");\n";
+    } else {
+      Line() << changed->name << " = " << changed->name << (is_integer && OneIn(2) ? " ^ " : " + ")
+             << other->name << ";\n";
+    }
     WriteHideAndNote(*changed);
   }
 
@@ -301,6 +337,7 @@ class FunctionWriter {
   std::mt19937_64& random_;
   std::ostream& out_;
   const std::string switch_statement_;
+  const bool is_wide_;
   const bool is_leaf_;
   const bool has_blocks_;
   std::vector<Local> locals_;
@@ -309,7 +346,7 @@ class FunctionWriter {
   size_t indent_ = 0;
 };
 
-void WriteFile(const std::string& seed, int programs, std::ostream& out) {
+void WriteFile(const std::string& seed, int programs, bool is_wide, std::ostream& out) {
   std::mt19937_64 random(std::strtoull(seed.c_str(), nullptr, 10));
   out << "// Written by write_programs, seed " << seed << ".\n\n"
       << "#include <array>\n#include <cstddef>\n#include <cstdint>\n\n"
@@ -320,21 +357,24 @@ void WriteFile(const std::string& seed, int programs, std::ostream& out) {
   for (int i = 0; i < programs; ++i) {
     const std::string name = "Program" + seed + "_" + std::to_string(i);
     const bool is_raw = i % 2 == 0;
-    FunctionWriter(random, out, is_raw ? "arch::Resume(0, record);" : "generator.Resume();")
+    FunctionWriter(random, out, is_raw ? "arch::Resume(0, record);" : "generator.Resume();",
+                   is_wide)
         .Write(
             "void " + name + "Resumer(Keeper& keeper, " +
             (is_raw ? "arch::LinkRecord* record)" : "Generator<void, void, OsStack>& generator)"));
-    FunctionWriter(random, out, is_raw ? "arch::Suspend(0, record);" : "yielder.Suspend();")
+    FunctionWriter(random, out, is_raw ? "arch::Suspend(0, record);" : "yielder.Suspend();",
+                   is_wide)
         .Write("void " + name + "Body(Keeper& keeper, " +
                (is_raw ? "arch::LinkRecord* record)" : "Yielder<void>& yielder)"));
-    (is_raw ? raw_table : generator_table) +=
-        "    {\"" + name + "\", &" + name + "Resumer, &" + name + "Body},\n";
+    (is_raw ? raw_table : generator_table) += "    {\"" + name + "\", &" + name + "Resumer, &" +
+                                              name + "Body, " + (is_wide ? "true" : "false") +
+                                              "},\n";
   }
   out << "\n}  // namespace\n\n";
   const auto write_table = [&](const char* type, const std::string& table) {
     out << "extern const " << type << " k" << type << "s_" << seed << "[];\n"
         << "const " << type << " k" << type << "s_" << seed << "[] = {\n"
-        << table << "    {nullptr, nullptr, nullptr},\n};\n\n";
+        << table << "    {nullptr, nullptr, nullptr, false},\n};\n\n";
   };
   write_table("RawProgram", raw_table);
   write_table("GeneratorProgram", generator_table);
@@ -344,12 +384,13 @@ void WriteFile(const std::string& seed, int programs, std::ostream& out) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::cerr << "usage: write_programs SEED PROGRAMS OUTPUT\n";
+  const bool is_wide = argc == 5 && std::string(argv[4]) == "wide";
+  if (argc != 4 && !is_wide) {
+    std::cerr << "usage: write_programs SEED PROGRAMS OUTPUT [wide]\n";
     return 2;
   }
   std::ofstream out(argv[3]);
-  WriteFile(argv[1], std::atoi(argv[2]), out);
+  WriteFile(argv[1], std::atoi(argv[2]), is_wide, out);
   out.close();
   if (!out) {
     std::cerr << "write_programs: cannot write " << argv[3] << "\n";
