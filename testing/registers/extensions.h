@@ -1,5 +1,5 @@
-// Registers that a function can have and its file lacks, by an attribute, a pragma or link-time
-// optimisation. A switch that is inlined there must not lose them.
+// Registers that a function can have and its file lacks, because of an attribute, a pragma or
+// link-time optimisation. A switch that is inlined there must preserve their values.
 
 #ifndef FRINGE_TESTING_REGISTERS_EXTENSIONS_H_
 #define FRINGE_TESTING_REGISTERS_EXTENSIONS_H_
@@ -8,8 +8,8 @@
 #include <sys/auxv.h>
 #endif
 
-// The callers of such a function treat all registers as lost that a function of the ABI may change.
-// (GCC looks into it unless told not to.)
+// Callers of such a function assume that it changes every register that the ABI allows. (GCC
+// analyses the function unless told not to.)
 #if defined(__clang__)
 #define FRINGE_OPAQUE_FUNCTION [[gnu::noinline]]
 #else
@@ -62,7 +62,7 @@ FRINGE_OPAQUE_FUNCTION [[gnu::target("sse2")]] inline void ScrambleSse2() {
           : "memory");
 }
 
-// Overwrites what this CPU has of them.
+// Overwrites those that this CPU has.
 inline void ScrambleExtensions() {
   if (__builtin_cpu_supports("sse2")) ScrambleSse2();
   if (__builtin_cpu_supports("avx2")) ScrambleAvx2();
@@ -83,7 +83,7 @@ FRINGE_OPAQUE_FUNCTION [[gnu::target("+sve")]] inline void ScrambleSve() {
       "pfalse p\\n\\().b\n\t"
       ".endr\n\t"
       "wrffr p0.b"
-      // A function of the ABI keeps the lower halves of these.
+      // A callee preserves the lower halves of these.
       ::
           : "memory", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15");
 }

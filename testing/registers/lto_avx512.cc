@@ -1,5 +1,5 @@
 // The only file of lto_test that is compiled for AVX-512. It defines nothing else that the linker
-// could take for the definition of another file.
+// could choose over the definition in another file.
 
 #include <cstdint>
 

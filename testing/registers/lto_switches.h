@@ -1,5 +1,5 @@
-// Functions of a file without extensions, for callers in a file that has them: with link-time
-// optimisation they become part of those callers, and so does the switch.
+// Functions of a file without extensions, for callers in a file that has them. Link-time
+// optimisation inlines them, and the switch, into the callers.
 
 #ifndef FRINGE_TESTING_REGISTERS_LTO_SWITCHES_H_
 #define FRINGE_TESTING_REGISTERS_LTO_SWITCHES_H_
@@ -16,9 +16,9 @@ namespace fringe::testing {
 void ResumeWithoutExtensions(arch::LinkRecord* record);
 void SuspendWithoutExtensions(arch::LinkRecord* record);
 
-// In the file with AVX-512. Each keeps vectors and masks over a switch of the functions above.
+// In the file with AVX-512. Each keeps vectors and masks across a switch of the functions above.
 //
-// Returns: how many of them were wrong afterwards.
+// Returns: the number of wrong ones afterwards.
 unsigned WrongOverResume(arch::LinkRecord* record);
 unsigned WrongOverSuspend(arch::LinkRecord* record);
 

@@ -1,4 +1,4 @@
-// Values in registers that one file has and another lacks, when link-time optimisation inlines a
+// Values in registers that one file has and another lacks, if link-time optimisation inlines a
 // switch of the latter into a function of the former.
 
 #include <cstddef>

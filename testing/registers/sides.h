@@ -1,8 +1,8 @@
-// The sides of a switch on which a test keeps something.
+// The sides of a switch on which a test keeps values.
 //
-// A trap is a type with a function `Run(side)` that keeps something over several calls of `side`
-// and returns how many pieces of it were wrong afterwards. `side` switches to the other side, which
-// overwrites every register by `scramble` before it switches back.
+// A trap is a type with a function `Run(side)`. It keeps values across several calls of `side`, and
+// returns the number of wrong ones afterwards. `side` switches to the other side, which overwrites
+// every register with `scramble` before it switches back.
 
 #ifndef FRINGE_TESTING_REGISTERS_SIDES_H_
 #define FRINGE_TESTING_REGISTERS_SIDES_H_
@@ -19,7 +19,7 @@ namespace fringe::testing {
 
 inline constexpr size_t kSideStackBytes = 256 << 10;
 
-// Each is called where a switch is wanted, and is inlined there.
+// Each is called where a switch is needed, and is inlined there.
 
 struct RawResume {
   arch::LinkRecord* record;

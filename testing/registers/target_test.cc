@@ -1,6 +1,5 @@
-// Values in registers that a function has and its file does not: by an attribute, by a pragma, in
-// the clones of a function. The switch is inlined there, with the clobbers that it was compiled
-// with.
+// Values in registers that a function has and its file lacks: because of an attribute, a pragma or
+// `target_clones`. The switch is inlined there, with the clobbers of its own file.
 
 #include <cstddef>
 #include <cstdint>
@@ -28,9 +27,9 @@ namespace {
 
 constexpr int kSwitches = 3;
 
-// As many values of a type as `kCount`, more than there are registers for them, and statements on
-// all of them. Each is a macro because a function that is inlined must not have more registers than
-// the function around it, and the constraint of a lambda's statement is checked by itself.
+// As many values of a type as `kCount`, which is more than there are registers for them, and
+// statements on all of them. Each is a macro, because a function cannot be inlined into one with
+// fewer registers. The constraints in a lambda are also checked separately.
 
 #define FRINGE_EACH(F) \
   F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14) F(15) F(16) F(17)
@@ -67,7 +66,7 @@ template <typename T>
   std::memcpy(&value, bytes, sizeof value);
 }
 
-// By a function of its own: the value is in memory then.
+// In a separate function: the value is then in memory.
 [[maybe_unused, gnu::noinline]] unsigned DiffersInMemory(const void* value, size_t bytes,
                                                          size_t number) {
   for (size_t i = 0; i < bytes; ++i) {
@@ -99,7 +98,7 @@ struct Zmm {
   [[gnu::noinline, gnu::target("avx512f,avx512bw")]] FRINGE_DEFINE_RUN
 };
 
-// Scalars, which with AVX-512 are in xmm16 to xmm31 too.
+// Scalars. With AVX-512, they can be in xmm16 to xmm31 too.
 struct HighXmm {
   static constexpr const char* kName = "HighXmm";
   using Type = Vector128;
@@ -120,7 +119,7 @@ struct Ymm {
   [[gnu::noinline, gnu::target("avx2")]] FRINGE_DEFINE_RUN
 };
 
-// On 32-bit x86, a file has no vectors unless its flags say so.
+// On 32-bit x86, a file has no vector registers unless its flags enable them.
 struct Xmm {
   static constexpr const char* kName = "Xmm";
   using Type = Vector128;
@@ -131,7 +130,7 @@ struct Xmm {
 #undef FRINGE_CONSTRAINT
 };
 
-// The registers of masks.
+// The mask registers.
 struct Masks {
   static constexpr const char* kName = "Masks";
   using Type = uint16_t;
@@ -150,7 +149,7 @@ struct Masks {
   }
 };
 
-// What nobody uses any more but the compilers still know. They alias the x87 unit's, which nothing
+// Obsolete registers that compilers still support. They alias those of the x87 unit, which nothing
 // else uses until the `emms`.
 struct Mm {
   static constexpr const char* kName = "Mm";
@@ -177,7 +176,7 @@ using Traps = ::testing::Types<Zmm, HighXmm, Ymm, Xmm, Masks, Mm>;
 
 #elif defined(__aarch64__) && !defined(__clang__)
 
-// Vectors of a length that the CPU chooses. There is no array of them.
+// Scalable vectors. There is no array of them.
 struct Scalable {
   static constexpr const char* kName = "Scalable";
   static bool IsSupported() { return HasSve(); }
@@ -230,7 +229,7 @@ using Traps = ::testing::Types<Scalable, Predicates>;
 
 #elif defined(__arm__) && !defined(__clang__)
 
-// q0 to q15. A file for VFPv3-D16 has the lower half of them.
+// q0 to q15. A file for VFPv3-D16 has only the lower half of them.
 struct Neon {
   static constexpr const char* kName = "Neon";
   using Type = Vector128;
@@ -246,7 +245,7 @@ using Traps = ::testing::Types<Neon>;
 
 #elif defined(__powerpc64__)
 
-// vs0 to vs63. A file that is compiled without them has the floating-point half of vs0 to vs31.
+// vs0 to vs63. A file without VSX has only the floating-point half of vs0 to vs31.
 struct Vsx {
   static constexpr const char* kName = "Vsx";
   using Type = Vector128;
@@ -324,8 +323,8 @@ TYPED_TEST(TargetTest, KeepsThemOverASuspend) {
 
 #if defined(__x86_64__) || defined(__i386__)
 
-// Keeps sums over a switch that are one vector each where the compiler has such, and never stores
-// them meanwhile. `out` receives them.
+// Keeps sums across a switch and does not store them in between. Each sum is one vector if the
+// compiler has vectors of that size. `out` receives them.
 constexpr size_t kSums = 18;
 // clang-format off
 #define FRINGE_MAKE_SUM(I) const Vector512 sum##I = in[I] + in[(I) + 1];
@@ -352,7 +351,7 @@ constexpr size_t kSums = 18;
 #pragma GCC pop_options
 #endif
 
-// For this the C library has to choose one when it loads the program.
+// This needs a C library that selects a clone when it loads the program.
 #if defined(__GLIBC__)
 #define FRINGE_HAS_CLONES 1
 }  // namespace
@@ -365,7 +364,7 @@ constexpr size_t kSums = 18;
 
   using KeepSums = void (*)(arch::LinkRecord*, const Vector512*, Vector512*);
 
-  // Returns: how many words of the sums are wrong.
+  // Returns: the number of wrong words in the sums.
   unsigned WrongSums(KeepSums keep_sums) {
     const RawGenerator<> generator(*OsStack::Create(kSideStackBytes), &ScrambleForever<Scramble>);
     static Vector512 in[kSums + 1], out[kSums];
