@@ -14,7 +14,7 @@
 
 namespace {
 
-// Returns: everything in `file`, from its beginning.
+// Returns: the contents of `file`, from its beginning.
 std::string Contents(std::FILE* file) {
   std::rewind(file);
   std::string contents;
@@ -39,7 +39,7 @@ Outcome RunProgram(std::vector<std::string> arguments, const RunOptions& options
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
-  // Files rather than pipes: whatever the program prints, nobody waits for anybody.
+  // Files instead of pipes, so that a large output cannot block the program.
   std::FILE* const input = std::tmpfile();
   std::FILE* const output = std::tmpfile();
   std::FILE* const error = std::tmpfile();

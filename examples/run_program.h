@@ -1,4 +1,4 @@
-// Runs the program that a test is about, and tells what it printed.
+// Runs the program under test and captures its output.
 //
 //   const Outcome outcome = RunProgram({"--limit=1", "/usr"});
 //   EXPECT_EQ(outcome.exit_status, 0) << outcome.standard_error;
@@ -16,11 +16,11 @@ struct Outcome {
   std::string standard_error;
 };
 
-// How a program is run.
+// How to run a program.
 struct RunOptions {
   std::string standard_input = "";
-  // Called in the new process before the program begins. The process exits with status
-  // `kNotPrepared` where it returns false.
+  // Called in the new process before the program starts. If it returns false, the process exits
+  // with status `kNotPrepared`.
   std::function<bool()> prepare = [] { return true; };
 };
 

@@ -1,4 +1,4 @@
-// A folder for the files of one test, which goes when the test ends.
+// A folder for the files of one test. The destructor removes it.
 
 #ifndef FRINGE_EXAMPLES_SCRATCH_FOLDER_H_
 #define FRINGE_EXAMPLES_SCRATCH_FOLDER_H_
@@ -29,7 +29,7 @@ class ScratchFolder {
   std::string path() const { return path_.string(); }
   std::string path(const std::string& name) const { return (path_ / name).string(); }
 
-  // Writes a file, and the folders that it lies in.
+  // Writes a file, and creates the folders in its path.
   //
   // Returns: its path.
   std::string Write(const std::string& name, const std::string& contents = "") const {
