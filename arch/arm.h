@@ -138,22 +138,17 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_CLOBBERS_R9                                                    \
   "r9",
 #endif
-// No macro says whether the unit has the upper half of them.
-#if defined(__ARM_FP)
-#define FRINGE_CLOBBERS_VFP                                                   \
-  "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7",                             \
-  "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15",                       \
-  "d16", "d17", "d18", "d19", "d20", "d21", "d22", "d23",                     \
-  "d24", "d25", "d26", "d27", "d28", "d29", "d30", "d31",
-#else
-#define FRINGE_CLOBBERS_VFP
-#endif
+// Every d register, whatever the file has: the statement is inlined into functions whose `target`
+// attribute gives them more.
 // Except r6, fp, sp, which are saved by hand, and r0, r1, ip, which are operands.
 #define FRINGE_CLOBBERS                                                       \
   "r2", "r3", "r4", "r5", "r8", "r10", "lr",                                  \
   FRINGE_NOT_FP                                                               \
   FRINGE_CLOBBERS_R9                                                          \
-  FRINGE_CLOBBERS_VFP                                                         \
+  "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7",                             \
+  "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15",                       \
+  "d16", "d17", "d18", "d19", "d20", "d21", "d22", "d23",                     \
+  "d24", "d25", "d26", "d27", "d28", "d29", "d30", "d31",                     \
   "cc", "memory"
 
 // The rules for unwinding by CFI where the words at `half` in the record at `ip` are those to go on
@@ -265,7 +260,6 @@ template <Side kLeft, bool kCancels>
 #undef FRINGE_FP
 #undef FRINGE_NOT_FP
 #undef FRINGE_CLOBBERS_R9
-#undef FRINGE_CLOBBERS_VFP
 #undef FRINGE_CLOBBERS
 #undef FRINGE_DWARF_FP
 #undef FRINGE_WINDOW

@@ -145,30 +145,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 
 // The registers that a switch clobbers, one class a line.
 // clang-format off
-#if defined(__VSX__)
-#define FRINGE_CLOBBERS_FLOATS                                                \
-  "vs0", "vs1", "vs2", "vs3", "vs4", "vs5", "vs6", "vs7",                     \
-  "vs8", "vs9", "vs10", "vs11", "vs12", "vs13", "vs14", "vs15",               \
-  "vs16", "vs17", "vs18", "vs19", "vs20", "vs21", "vs22", "vs23",             \
-  "vs24", "vs25", "vs26", "vs27", "vs28", "vs29", "vs30", "vs31",
-#elif !defined(_SOFT_FLOAT)
-#define FRINGE_CLOBBERS_FLOATS                                                \
-  "fr0", "fr1", "fr2", "fr3", "fr4", "fr5", "fr6", "fr7",                     \
-  "fr8", "fr9", "fr10", "fr11", "fr12", "fr13", "fr14", "fr15",               \
-  "fr16", "fr17", "fr18", "fr19", "fr20", "fr21", "fr22", "fr23",             \
-  "fr24", "fr25", "fr26", "fr27", "fr28", "fr29", "fr30", "fr31",
-#else
-#define FRINGE_CLOBBERS_FLOATS
-#endif
-#if defined(__ALTIVEC__)
-#define FRINGE_CLOBBERS_VECTORS                                               \
-  "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
-  "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",                       \
-  "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",                     \
-  "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",
-#else
-#define FRINGE_CLOBBERS_VECTORS
-#endif
+// Every register of floats and vectors, whatever the file has: the statement is inlined into functions
+// whose `target` attribute gives them more.
 // Except r1, r2, r30, r31, which are saved by hand, and r3, r4, r5, which are operands.
 #define FRINGE_CLOBBERS                                                       \
   "r0", "r6", "r7", "r8", "r9", "r10", "r11", "r12",                          \
@@ -176,8 +154,14 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29",                     \
   "lr", "ctr", "xer",                                                         \
   "cr0", "cr1", "cr2", "cr3", "cr4", "cr5", "cr6", "cr7",                     \
-  FRINGE_CLOBBERS_FLOATS                                                      \
-  FRINGE_CLOBBERS_VECTORS                                                     \
+  "vs0", "vs1", "vs2", "vs3", "vs4", "vs5", "vs6", "vs7",                     \
+  "vs8", "vs9", "vs10", "vs11", "vs12", "vs13", "vs14", "vs15",               \
+  "vs16", "vs17", "vs18", "vs19", "vs20", "vs21", "vs22", "vs23",             \
+  "vs24", "vs25", "vs26", "vs27", "vs28", "vs29", "vs30", "vs31",             \
+  "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
+  "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",                       \
+  "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",                     \
+  "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",                     \
   "memory"
 
 // Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
@@ -288,8 +272,6 @@ template <Side kLeft, bool kCancels>
   __builtin_unreachable();
 }
 
-#undef FRINGE_CLOBBERS_FLOATS
-#undef FRINGE_CLOBBERS_VECTORS
 #undef FRINGE_CLOBBERS
 #undef FRINGE_LEB
 #undef FRINGE_WINDOW

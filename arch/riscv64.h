@@ -114,34 +114,37 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 
 // The registers that a switch clobbers, one class a line.
 // clang-format off
-#if defined(__riscv_flen)
-#define FRINGE_CLOBBERS_FLOATS                                                \
-  "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7",                     \
-  "ft8", "ft9", "ft10", "ft11",                                               \
-  "fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7",                     \
-  "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7",                     \
-  "fs8", "fs9", "fs10", "fs11",
-#else
-#define FRINGE_CLOBBERS_FLOATS
-#endif
-// GCC before 13 has no names for them: it never keeps a value in one.
-#if defined(__riscv_vector) && (defined(__clang__) || __GNUC__ >= 13)
+// Every float register and, as far as the compiler has names for them, every vector register, whatever
+// the file has: the statement is inlined into functions whose `target` attribute gives them more.
+// GCC before 13 and Clang before 15 keep no value in vl or vtype across a statement.
+#if defined(__clang__) || (defined(__riscv_vector) && __GNUC__ >= 13)
 #define FRINGE_CLOBBERS_VECTORS                                               \
   "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
   "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",                       \
   "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",                     \
-  "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",                     \
-  "vl", "vtype",
+  "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",
 #else
 #define FRINGE_CLOBBERS_VECTORS
+#endif
+#if (defined(__clang__) && __clang_major__ >= 15) || \
+    (!defined(__clang__) && defined(__riscv_vector) && __GNUC__ >= 13)
+#define FRINGE_CLOBBERS_VTYPE                                                 \
+  "vl", "vtype",
+#else
+#define FRINGE_CLOBBERS_VTYPE
 #endif
 // Except s0, s1, sp, which are saved by hand, and a0, a1, a2, which are operands.
 #define FRINGE_CLOBBERS                                                       \
   "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6",                             \
   "a3", "a4", "a5", "a6", "a7",                                               \
   "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",               \
-  FRINGE_CLOBBERS_FLOATS                                                      \
+  "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7",                     \
+  "ft8", "ft9", "ft10", "ft11",                                               \
+  "fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7",                     \
+  "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7",                     \
+  "fs8", "fs9", "fs10", "fs11",                                               \
   FRINGE_CLOBBERS_VECTORS                                                     \
+  FRINGE_CLOBBERS_VTYPE                                                       \
   "memory"
 
 // Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
@@ -235,7 +238,7 @@ template <Side kLeft, bool kCancels>
   __builtin_unreachable();
 }
 
-#undef FRINGE_CLOBBERS_FLOATS
+#undef FRINGE_CLOBBERS_VTYPE
 #undef FRINGE_CLOBBERS_VECTORS
 #undef FRINGE_CLOBBERS
 #undef FRINGE_WINDOW

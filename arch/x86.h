@@ -122,26 +122,28 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 
 // The registers that a switch clobbers, one class a line.
 // clang-format off
-#if defined(__SSE__)
+// Clang accepts the name of any register. GCC accepts those that the function has into which the
+// statement is inlined, so only those of the file's own flags can be listed.
+#if defined(__clang__) || defined(__SSE__)
 #define FRINGE_CLOBBERS_SSE                                                   \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
 #else
 #define FRINGE_CLOBBERS_SSE
 #endif
-#if defined(__AVX512F__)
+#if defined(__clang__) || defined(__AVX512F__)
 #define FRINGE_CLOBBERS_AVX512                                                \
   "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
 #else
 #define FRINGE_CLOBBERS_AVX512
 #endif
-// There is no macro for the unit, but one of GCC's for its absence.
+// There is no macro for the unit, but GCC has one for its absence (-mno-80387).
 #if !defined(_SOFT_FLOAT)
 #define FRINGE_CLOBBERS_X87                                                   \
   "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
 #else
 #define FRINGE_CLOBBERS_X87
 #endif
-#if defined(__MMX__)
+#if defined(__clang__) || defined(__MMX__)
 #define FRINGE_CLOBBERS_MMX                                                   \
   "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
 #else

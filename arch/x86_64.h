@@ -105,22 +105,30 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 
 // The registers that a switch clobbers, one class a line.
 // clang-format off
-#if defined(__APX_F__) || defined(__APX_EGPR__)
+// Clang accepts the name of any register. GCC accepts those that the function has into which the
+// statement is inlined, so only those of the file's own flags can be listed.
+#if defined(__clang__) || defined(__AVX512F__)
+#define FRINGE_HAS_AVX512 1
+#else
+#define FRINGE_HAS_AVX512 0
+#endif
+#if defined(__APX_F__) || defined(__APX_EGPR__) || (defined(__clang__) && __clang_major__ >= 19)
 #define FRINGE_CLOBBERS_APX                                                   \
   "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23",                     \
   "r24", "r25", "r26", "r27", "r28", "r29", "r30", "r31",
 #else
 #define FRINGE_CLOBBERS_APX
 #endif
-#if defined(__SSE__)
+#if defined(__clang__) || defined(__SSE__)
 #define FRINGE_CLOBBERS_SSE                                                   \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",             \
   "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
 #else
 #define FRINGE_CLOBBERS_SSE
 #endif
-#if defined(__AVX512F__)
+#if FRINGE_HAS_AVX512
 #define FRINGE_CLOBBERS_AVX512                                                \
+  "rax", "rcx",                                                               \
   "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23",     \
   "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31",     \
   "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
@@ -128,7 +136,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_CLOBBERS_AVX512
 #endif
 // GCC has no names for the tiles: it never keeps a value in one across a statement.
-#if defined(__AMX_TILE__) && defined(__clang__)
+#if defined(__clang__)
 #define FRINGE_CLOBBERS_AMX                                                   \
   "tmm0", "tmm1", "tmm2", "tmm3", "tmm4", "tmm5", "tmm6", "tmm7",
 #else
@@ -141,7 +149,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #else
 #define FRINGE_CLOBBERS_X87
 #endif
-#if defined(__MMX__)
+#if defined(__clang__) || defined(__MMX__)
 #define FRINGE_CLOBBERS_MMX                                                   \
   "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
 #else
@@ -149,7 +157,6 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #endif
 // Except rbx, rbp, rsp, which are saved by hand, and rdx, rsi, rdi, which are operands.
 #define FRINGE_CLOBBERS                                                       \
-  "rax", "rcx",                                                               \
   "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",                       \
   FRINGE_CLOBBERS_APX                                                         \
   FRINGE_CLOBBERS_SSE                                                         \
@@ -158,6 +165,39 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   FRINGE_CLOBBERS_X87                                                         \
   FRINGE_CLOBBERS_MMX                                                         \
   "cc", "memory"
+
+// GCC, without AVX-512 in the file: whether the function has it, by its `target` attribute or by
+// link-time optimisation, shows in the registers that GCC chooses for two operands. They are mask
+// registers if the function has those, of 64 bits only with AVX512BW, and otherwise rcx and rax,
+// which the plain switch clobbers. With them the switch is a function in x86_64.cc, which saves
+// xmm16-31 and k0-7 on the stack, and rax and rcx, because GCC does not know that they are clobbered.
+// Every operand then has three alternatives.
+#if FRINGE_HAS_AVX512
+#define FRINGE_ALTERNATIVES(constraint) constraint
+#define FRINGE_MASKS
+#define FRINGE_PLAIN
+#define FRINGE_SAVING
+#else
+#define FRINGE_ALTERNATIVES(constraint) constraint "," constraint "," constraint
+#define FRINGE_MASKS                                                          \
+  , [mask16] "=&k,&k,&?????????c"(mask16), [mask64] "=&k,&?????????a,&?????????a"(mask64)
+#define FRINGE_PLAIN                                                          \
+  ".ifc {%[mask16]|%%%[mask16]},%%cx\n\t"
+#define FRINGE_SAVING                                                         \
+  ".else\n\t"                                                                 \
+  "leaq %c[left]" FRINGE_BASE ", %%r8\n\t"                                    \
+  "leaq %c[next]" FRINGE_BASE ", %%r9\n\t"                                    \
+  "leaq 1f(%%rip), %%r10\n\t"                                                 \
+  ".ifc {%[mask64]|%%%[mask64]},%%rax\n\t"                                    \
+  "jmpq *fringe_x86_64_switch_avx512f@GOTPCREL(%%rip)\n\t"                    \
+  ".else\n\t"                                                                 \
+  "jmpq *fringe_x86_64_switch_avx512bw@GOTPCREL(%%rip)\n\t"                   \
+  ".endif\n\t"                                                                \
+  "nop  # unwinders look up the address before the resume address\n"          \
+  "1:\n\t"                                                                    \
+  FRINGE_LANDING_PAD                                                          \
+  ".endif\n\t"
+#endif
 
 // The text is in AT&T's syntax, also under -masm=intel.
 #define FRINGE_BEGIN                                                          \
@@ -207,6 +247,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 // record or null, rsp, rbp and rbx are as saved here, and all others are unknown.
 #define FRINGE_SWITCH                                                         \
   FRINGE_BEGIN                                                                \
+  FRINGE_PLAIN                                                                \
   "leaq 0f(%%rip), %%rax\n\t"                                                 \
   "movq %%rbp, %c[left] + %c[fp]" FRINGE_BASE "\n\t"                          \
   "movq %%rax, %c[left] + %c[pc]" FRINGE_BASE "\n\t"                          \
@@ -217,13 +258,16 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   "nop  # unwinders look up the address before the resume address\n"          \
   "0:\n\t"                                                                    \
   FRINGE_LANDING_PAD                                                          \
+  FRINGE_SAVING                                                               \
   FRINGE_END
 
-#define FRINGE_OFFSETS                                                        \
-  [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
-  [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
-  [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
-  [bp] "i"(offsetof(SavedRegisters, bp))
+#define FRINGE_OFFSETS(side)                                                  \
+  [left] FRINGE_ALTERNATIVES("i")(kOffset<side>),                             \
+  [next] FRINGE_ALTERNATIVES("i")(kOffsetOfOther<side>),                      \
+  [fp] FRINGE_ALTERNATIVES("i")(offsetof(SavedRegisters, fp)),                \
+  [pc] FRINGE_ALTERNATIVES("i")(offsetof(SavedRegisters, pc)),                \
+  [sp] FRINGE_ALTERNATIVES("i")(offsetof(SavedRegisters, sp)),                \
+  [bp] FRINGE_ALTERNATIVES("i")(offsetof(SavedRegisters, bp))
 // clang-format on
 
 // The DWARF operations that push a register plus an offset.
@@ -232,20 +276,20 @@ enum : unsigned { kDwOpBregRdx = 0x71, kDwOpBregRsi = 0x74 };
 template <Side kLeft, bool kCancels>
 [[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
   LinkRecord* arrived = kCancels ? nullptr : record;
+  [[maybe_unused]] uint16_t mask16;
+  [[maybe_unused]] uint64_t mask64;
   if constexpr (kCancels) {
-    asm volatile(
-        FRINGE_SWITCH
-        : "+D"(word), "+S"(arrived), [base] "+d"(record)
-        : [breg] "i"(kDwOpBregRdx), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
-          FRINGE_OFFSETS
-        : FRINGE_CLOBBERS);
+    asm volatile(FRINGE_SWITCH
+                 : "+" FRINGE_ALTERNATIVES("D")(word), "+" FRINGE_ALTERNATIVES("S")(arrived),
+                   [base] "+" FRINGE_ALTERNATIVES("d")(record) FRINGE_MASKS
+                 : [breg] FRINGE_ALTERNATIVES("i")(kDwOpBregRdx), FRINGE_OFFSETS(kLeft)
+                 : FRINGE_CLOBBERS);
   } else {
-    asm volatile(
-        FRINGE_SWITCH
-        : "+D"(word), [base] "+S"(arrived)
-        : [breg] "i"(kDwOpBregRsi), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
-          FRINGE_OFFSETS
-        : "rdx", FRINGE_CLOBBERS);
+    asm volatile(FRINGE_SWITCH
+                 : "+" FRINGE_ALTERNATIVES("D")(word), [base] "+" FRINGE_ALTERNATIVES("S")(arrived)
+                                                           FRINGE_MASKS
+                 : [breg] FRINGE_ALTERNATIVES("i")(kDwOpBregRsi), FRINGE_OFFSETS(kLeft)
+                 : "rdx", FRINGE_CLOBBERS);
   }
   return {word, arrived};
 }
@@ -255,12 +299,14 @@ template <Side kLeft, bool kCancels>
   // No clobbers, because nothing follows: they would make the compiler save registers.
   asm volatile(FRINGE_BEGIN FRINGE_WINDOW("next") FRINGE_CONTINUE FRINGE_END
                :
-               : "D"(word), "S"(arrived), [base] "d"(record), [breg] "i"(kDwOpBregRdx),
-                 [next] "i"(kOffset<Side::kResumer>), FRINGE_OFFSETS
+               : FRINGE_ALTERNATIVES("D")(word),
+                 FRINGE_ALTERNATIVES("S")(arrived), [base] FRINGE_ALTERNATIVES("d")(record),
+                 [breg] FRINGE_ALTERNATIVES("i")(kDwOpBregRdx), FRINGE_OFFSETS(Side::kGenerator)
                : "memory");
   __builtin_unreachable();
 }
 
+#undef FRINGE_HAS_AVX512
 #undef FRINGE_CLOBBERS_APX
 #undef FRINGE_CLOBBERS_SSE
 #undef FRINGE_CLOBBERS_AVX512
@@ -268,6 +314,10 @@ template <Side kLeft, bool kCancels>
 #undef FRINGE_CLOBBERS_X87
 #undef FRINGE_CLOBBERS_MMX
 #undef FRINGE_CLOBBERS
+#undef FRINGE_ALTERNATIVES
+#undef FRINGE_MASKS
+#undef FRINGE_PLAIN
+#undef FRINGE_SAVING
 #undef FRINGE_BEGIN
 #undef FRINGE_END
 #undef FRINGE_BASE
