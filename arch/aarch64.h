@@ -5,34 +5,35 @@
 //
 // From "Procedure Call Standard for the Arm 64-bit Architecture (AArch64)":
 //   * The stack grows down and `sp` is a multiple of 16 whenever it is the base of a load or store.
-//   * There is no red zone: what lies below `sp` belongs to nobody.
-//   * `x29` is the frame pointer where frames have one: `0(x29)` holds the caller's `x29` and
+//   * There is no red zone: memory below `sp` is not preserved.
+//   * `x29` is the frame pointer in functions that have one: `0(x29)` holds the caller's `x29` and
 //     `8(x29)` the return address. The first two words of the link record have the same form.
 //   * A call leaves the return address in `x30` (the link register), not on the stack.
 //   * The first three arguments of a function are in `x0`, `x1` and `x2`.
-//   * `x18` is the platform's where the platform wants it (Android, Darwin, Fuchsia, Windows), and
-//     an ordinary register elsewhere.
-//   * A callee keeps the low halves of `v8` to `v15`. Whoever suspends is no callee: a switch
-//     clobbers the whole of them.
+//   * `x18` is reserved on some platforms (Android, Darwin, Fuchsia, Windows), and an ordinary
+//     register on others.
+//   * A callee saves the low halves of `v8` to `v15`. A switch is not a call: it clobbers the
+//     whole of them.
 // From the compilers:
-//   * GCC rejects `x29` in a clobber list where frames have a frame pointer. Clang keeps the
-//     address of over-aligned locals in `x19` where a function also calls `alloca`, and then
-//     ignores `x19` in a clobber list. Both are saved by hand.
+//   * GCC rejects a clobber of `x29` in functions that have a frame pointer. Clang keeps the
+//     address of over-aligned locals in `x19` in functions that also call `alloca`, and then
+//     ignores a clobber of `x19`. Both are saved by hand.
 //   * A function's frame is probed in steps of 64 KiB (-fstack-clash-protection).
 // From the "Arm Architecture Reference Manual for A-profile":
-//   * Where branch targets are enforced (BTI), a `br` through `x16` or `x17` may land on any of
-//     `bti c`, `bti j` and `paciasp`; through another register, not on the beginning of a function.
+//   * If branch targets are enforced (BTI), a `br` through `x16` or `x17` may land on any of `bti
+//     c`, `bti j` and `paciasp`. Through another register it may not land on the beginning of a
+//     function.
 //
 // 2. Not changed by a switch
 //
 // The signal mask; thread-local storage (`tpidr_el0`); the floating-point control and status
-// registers (`fpcr`, `fpsr`); the streaming mode and the `za` storage of SME, which both sides
-// leave off; where the platform or -ffixed-x18 reserves it, `x18`, and so Clang's shadow call
-// stack; the hardware's guarded control stack.
+// registers (`fpcr`, `fpsr`); the streaming mode and the `za` storage of SME, which must be off on
+// both sides; `x18` if it is reserved, and so Clang's shadow call stack; the hardware's guarded
+// control stack.
 //
-// Where return addresses are signed (-mbranch-protection=pac-ret), each function signs its own as
-// ever, the first of a generator too. The addresses in the link record are not signed: they are
-// data for the switch, which lie where the stack's owner may write anyway.
+// If return addresses are signed (-mbranch-protection=pac-ret), each function signs its own, the
+// first of a generator too. The addresses in the link record are not signed: they are data of the
+// switch, in memory that the owner of the stack can write.
 //
 // 3. Stack layout, highest address first
 //
@@ -51,34 +52,33 @@
 //   sp                          ... frames ...                ... frames ...
 //                               its sp                        sp
 //
-// `start` stands for `fringe_aarch64_start`, which the first resume jumps to: it loads `x30` with
-// the address of the trampoline and jumps to `entry`, which it finds in `x19`. `x29` is `record`
-// then, and `entry` saves it beside the return address. So a walker of frame pointers that leaves
-// `entry` finds the record as the next frame record, and from there the frame that resumed the
-// generator. Nobody calls the trampoline: were it to call `entry`, the processor would predict a
-// return that never comes. The word at `record + 16` is also what `Closed` tells; `Close` sets it.
+// `start` is `fringe_aarch64_start`, to which the first resume jumps. It loads `x30` with the
+// address of the trampoline and jumps to `entry`, whose address is in `x19`. `x29` is `record`
+// then, and `entry` saves it beside the return address. A walker of frame pointers therefore finds
+// the record above the frame of `entry`, and above the record the frame of the resumer. The
+// trampoline is never called: if it called `entry`, the CPU would predict a return that does not
+// happen. `Closed` reads the word at `record + 16`.
 //
 // 4. Unwinding
 //
-// What the compiler says of a frame holds at every instruction of the switch up to the one that
-// changes the first of `x29`, `x19` and `sp`. From the last save to the jump the asm has rules of
-// its own: the side that is left is described by the link record, whose address is in `x1` (in
-// `x2`, where the switch says the end). `Finish` leaves nothing behind: from its first instruction
-// on, its frame is as if the resumer had called it. `entry` returns, as far as an unwinder can
-// tell, into `fringe_aarch64_trampoline`, whose rules say the same with the record's address in
-// `x29`; they hold in `fringe_aarch64_start` too. In all, the CFA is the stack pointer that the
-// compiler believes in at the resume address. An unwinder looks up the address before a return
-// address: an instruction stands in front of each resume address and of the trampoline, so that
-// this address belongs to the same function. The addresses in the record are not signed, whatever
-// the function around the switch does with its own: the rules say that as well.
+// The compiler's CFI holds at every instruction of the switch before the one that changes the
+// first of `x29`, `x19` and `sp`. From the last store to the jump, the switch has rules of its own
+// (the window): the side being left is described by the link record, whose address is in `x1`, or
+// in `x2` in `Cancel`. In `Finish` they describe the resumer, from the first instruction on, as if
+// it had called the frame. To an unwinder, `entry` returns into `fringe_aarch64_trampoline`, whose
+// rules are the same with the record's address in `x29`; they hold in `fringe_aarch64_start` too.
+// In every case the CFA is the stack pointer the compiler assumes at the resume address. Unwinders
+// look up the address before a return address: an instruction precedes each resume address and the
+// trampoline, so that this address is in the same function. The addresses in the record are not
+// signed, even if the function around the switch signs its own: the rules say so.
 //
 // 5. Registers
 //
-//   in and out      x0 (the word), x1 (the record, or null), x2 (the record, where x1 is null)
+//   in and out      x0 (the word), x1 (the record, or null), x2 (the record, if x1 is null)
 //   saved by hand   sp x29 x19, and pc
 //   clobbered       x3-x17, x18 unless reserved, x20-x28, x30,
-//                   v0-31 (with z0-31), p0-15 and ffr under SVE, the flags
-//   reserved        x18 (the platform's, where it wants it), tpidr_el0 (thread pointer), xzr, fpcr,
+//                   v0-31 (with z0-31), p0-15, ffr (GCC), the flags
+//   reserved        x18 (by the platform, or -ffixed-x18), tpidr_el0 (thread pointer), xzr, fpcr,
 //                   fpsr, za and zt0
 
 #ifndef FRINGE_ARCH_AARCH64_H_
@@ -127,9 +127,10 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_CLOBBERS_X18                                                   \
   "x18",
 #endif
-// All that a function may have, whatever the file has: the statement is inlined into functions whose
-// `target` attribute gives them SVE. Clang has no name for the first-fault register: it never keeps
-// a value there across a statement.
+// Every register, whatever the file has: the statement is inlined into functions whose `target`
+// attribute gives them SVE. A v register is clobbered with its z register. (For a clobber of z8
+// Clang does not save the low half that a callee must.) Clang has no name for the first-fault
+// register: it never keeps a value there across a statement.
 #if !defined(__clang__)
 #define FRINGE_CLOBBERS_FFR                                                   \
   "ffr",
@@ -151,13 +152,14 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   FRINGE_CLOBBERS_FFR                                                         \
   "cc", "memory"
 
-// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of
+// `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x1e x30 (the return address), 0x1d x29, 0x13 x19
 //        x29 has length 4, with 0x23 DW_OP_plus_uconst 0: README.md, "libunwind"
-// A function that saves x30, as any around a switch does, signs it where functions do at all: the
-// rules turn that off. (To say it outright, by a rule for RA_SIGN_STATE, is lost on libgcc 12.)
+// If functions sign return addresses, a function that saves x30, as any around a switch does,
+// signs it: the rules negate that. (libgcc 12 ignores a rule for RA_SIGN_STATE itself.)
 #if FRINGE_ARCH_CFI
 #define FRINGE_WINDOW(side)                                                   \
   ".cfi_remember_state\n\t"                                                   \
@@ -179,8 +181,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_UNSIGNED
 #endif
 
-// Where indirect branches must land on a `bti` (-mbranch-protection=bti); `hint 36` is `bti j`, by a
-// name that every assembler knows.
+// With -mbranch-protection=bti, an indirect branch must land on a `bti`. `hint 36` is `bti j`, by
+// a name that every assembler knows.
 #if defined(__ARM_FEATURE_BTI_DEFAULT)
 #define FRINGE_LANDING_PAD                                                    \
   "hint 36\n\t"
@@ -197,8 +199,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   FRINGE_WINDOW_END
 
 // Saves the side `left` of the record at `base`, and continues the side `next`.
-// At label 0 the registers are as the other side's statement left them: x0 is the word, x1
-// the record or null, sp, x29 and x19 are as saved here, and all others are unknown.
+// At label 0 the registers are as the other side's statement left them: x0 is the word, x1 the
+// record or null, sp, x29 and x19 are as saved here, and all others are unknown.
 #define FRINGE_SWITCH                                                         \
   "adr x16, 0f\n\t"                                                           \
   "mov x17, sp\n\t"                                                           \
@@ -259,7 +261,7 @@ template <Side kLeft, bool kCancels>
   register LinkRecord* x1 asm("x1") = nullptr;
   register LinkRecord* x2 asm("x2") = record;
   // No clobbers, because nothing follows: they would make the compiler save registers.
-  // But for x30: the rules count on it that the function has saved, and so signed, it.
+  // Except x30: the rules assume that the function has saved it, and so signed it.
   asm volatile(
       FRINGE_WINDOW("next") FRINGE_CONTINUE
       :

@@ -1,4 +1,4 @@
-// The raw switch, without what generators make of it.
+// The raw switch, below generators.
 
 #include "arch/arch.h"
 
@@ -19,7 +19,7 @@ namespace {
 uintptr_t ResumeWith(uintptr_t word, LinkRecord* record) { return Resume(word, record).word; }
 uintptr_t SuspendWith(uintptr_t word, LinkRecord* record) { return Suspend(word, record).word; }
 
-// Of a lambda that captures nothing, so that its type is all there is to it.
+// The entry of a lambda without captures, which its type alone determines.
 template <typename Body>
 void EntryOf(uintptr_t word, LinkRecord* record, LinkRecord*) {
   Body()(word, record);
@@ -162,7 +162,7 @@ TEST(SwitchTest, FinishBringsAWordAndNoRecord) {
   EXPECT_EQ(Closed(stack.record()), 0U);
 }
 
-// Compilers place an aligned local by the alignment that the ABI promises where a function begins.
+// Compilers align a local by the alignment that the ABI guarantees at the beginning of a function.
 TEST(SwitchTest, EntryBeginsWithAnAlignedFrame) {
   RawStack stack;
   stack.Start([](uintptr_t, LinkRecord* record) {
@@ -198,7 +198,7 @@ TEST(SwitchTest, SimdWorksOnAFreshStackAndAfterASwitch) {
 }
 #endif
 
-// Keeps as many values alive across switches as there are registers.
+// Keeps as many values live across switches as there are registers.
 template <typename Step>
 [[gnu::always_inline]] inline uintptr_t MixAcross(uintptr_t seed, Step step) {
   volatile uintptr_t local[12];
@@ -225,7 +225,7 @@ template <typename Step>
   return sum;
 }
 
-// The word that stands for a step that has not reached the end.
+// The word of a step before the last.
 constexpr uintptr_t kStep = 17;
 
 [[gnu::noinline]] uintptr_t MixAcrossResumes(uintptr_t seed, LinkRecord* record) {
@@ -265,7 +265,7 @@ TEST(SwitchTest, RegistersLiveWhereBothSidesUseThemAll) {
       word = SuspendWith(MixAcross(word, [record] { return SuspendWith(kStep, record); }), record);
     }
   });
-  // Four of its steps for each four of ours, and then its result.
+  // Four of its steps for four of these, and then its result.
   EXPECT_EQ(ResumeWith(99, stack.record()), kStep);
   const uintptr_t ours = MixAcross(5, [&stack] {
     const uintptr_t word = ResumeWith(kStep, stack.record());
@@ -286,12 +286,12 @@ TEST(SwitchTest, OneSideResumesAnother) {
     for (;;) word = SuspendWith(10 * ResumeWith(word, inner_record), record);
   });
   EXPECT_EQ(ResumeWith(1, outer.record()), 20u);
-  // The same inner one from here in between.
+  // Resumes the same inner generator from here in between.
   EXPECT_EQ(ResumeWith(5, inner.record()), 6u);
   EXPECT_EQ(ResumeWith(2, outer.record()), 30u);
 }
 
-// What the header says that a switch does not change.
+// A switch does not change the floating-point control words.
 TEST(SwitchTest, RoundingModeIsSharedByBothSides) {
   RawStack stack;
   stack.Start([](uintptr_t, LinkRecord* record) {

@@ -5,30 +5,29 @@
 //
 // From "Procedure Call Standard for the Arm Architecture" (AAPCS32):
 //   * The stack grows down and `sp` is a multiple of 8 where a function begins.
-//   * There is no red zone: what lies below `sp` belongs to nobody.
+//   * There is no red zone: memory below `sp` is not preserved.
 //   * A call leaves the return address in `lr` (r14), not on the stack. Bit 0 of such an address
-//     says whether the code there is T32.
+//     is set if the code there is T32.
 //   * The first three arguments of a function are in `r0`, `r1` and `r2`.
-//   * `r9` is the platform's where the platform wants it (Darwin), and an ordinary register
-//     elsewhere.
-//   * A callee keeps `r4` to `r11` and `d8` to `d15`. Whoever suspends is no callee: a switch
-//     clobbers all of them that it does not save.
+//   * `r9` is reserved on some platforms (Darwin), and an ordinary register on others.
+//   * A callee saves `r4` to `r11` and `d8` to `d15`. A switch is not a call: it clobbers all of
+//     them that it does not save.
 // From the compilers:
-//   * The frame pointer is `r7` in T32 code and `r11` in A32 code. It points to a frame record, the
-//     caller's frame pointer and the return address, in code of Clang alone: GCC's points to
-//     elsewhere in the frame.
-//   * GCC rejects the frame pointer in a clobber list where frames have one. Clang keeps the
-//     address of over-aligned locals in `r6` where a function also calls `alloca`, and then ignores
-//     `r6` in a clobber list. Both are saved by hand.
-//   * A function that no exception leaves has no unwind table unless -funwind-tables asks for it.
-//     GCC does not even save the registers of its caller if it does not return either.
+//   * The frame pointer is `r7` in T32 code and `r11` in A32 code. It points to a frame record,
+//     the caller's frame pointer and the return address, only in code of Clang: in GCC's code it
+//     points elsewhere in the frame.
+//   * GCC rejects a clobber of the frame pointer in functions that have one. Clang keeps the
+//     address of over-aligned locals in `r6` in functions that also call `alloca`, and then
+//     ignores a clobber of `r6`. Both are saved by hand.
+//   * A function that cannot throw has no unwind table without -funwind-tables. If it does not
+//     return either, GCC does not even save the registers of its caller.
 // From the "Arm Architecture Reference Manual":
 //   * A `bx lr` is predicted as a return, a `bx` by another register is not.
 //
 // 2. Not changed by a switch
 //
 // The signal mask; thread-local storage (`tpidruro`); the floating-point status and control
-// register (`fpscr`); the endianness of data; where the platform or -ffixed-r9 reserves it, `r9`.
+// register (`fpscr`); the endianness of data; `r9` if it is reserved.
 //
 // 3. Stack layout, highest address first
 //
@@ -49,40 +48,39 @@
 //                               ... frames ...                ... frames ...
 //                               its sp                        sp
 //
-// `fp` stands for `r7` where the code that switches is T32, and for `r11` where it is A32. The two
-// sides need not be alike: each loads its own registers when it is back.
+// `fp` is `r7` in T32 code and `r11` in A32 code. The two sides may differ: each loads its own
+// registers after the switch back.
 //
-// `start` stands for `fringe_arm_start`, which the first resume jumps to: it loads `lr` with the
-// address of the trampoline, `r7` and `r11` with that of the record, and jumps to `entry`. `entry`
-// saves its frame pointer beside the return address. So a walker of frame pointers that leaves
-// `entry` finds the record as the next frame record, and from there the frame that resumed the
-// generator. Nobody calls the trampoline: were it to call `entry`, the processor would predict a
-// return that never comes. The word at `record + 8` is also what `Closed` tells; `Close` sets it.
+// `start` is `fringe_arm_start`, to which the first resume jumps. It loads `lr` with the address
+// of the trampoline, `r7` and `r11` with that of the record, and jumps to `entry`. `entry` saves
+// its frame pointer beside the return address. A walker of frame pointers therefore finds the
+// record above the frame of `entry`, and above the record the frame of the resumer. The trampoline
+// is never called: if it called `entry`, the CPU would predict a return that does not happen.
+// `Closed` reads the word at `record + 8`.
 //
 // 4. Unwinding
 //
-// Exceptions and backtraces go by the tables of "Exception Handling ABI for the Arm Architecture"
-// (EHABI). Those describe a function where it calls another, not at every instruction: there is
-// nothing in them that could hold for the switch alone. `entry` returns, as far as an unwinder can
-// tell, into `fringe_arm_trampoline`, whose table finds the record by the word at `sp - 8`, and
-// there the resumer's registers.
+// Exceptions and backtraces use the tables of "Exception Handling ABI for the Arm Architecture"
+// (EHABI). They describe a function where it calls another, not at every instruction, so they
+// cannot describe a switch. To an unwinder, `entry` returns into `fringe_arm_trampoline`, whose
+// table finds the record by the word at `sp - 8`, and in it the resumer's registers.
 //
-// Debuggers go by CFI, which is there where a file is compiled with -g. From the last save to the
-// jump, and from the resume address to the last load, the asm has rules of its own: the side that
-// is left, or that is back, is described by the link record, whose address is in `ip`. `Finish`
-// leaves nothing behind: from its first instruction on, its frame is as if the resumer had called
-// it. The trampoline has the same rules as in its table; they hold in `fringe_arm_start` too. In
-// all, the CFA is the stack pointer that the compiler believes in at the resume address. An
-// unwinder looks up the address before a return address: an instruction stands in front of each
-// resume address and of the trampoline, so that this address belongs to the same function.
+// Debuggers use CFI, which files that are compiled with -g have. From the last store to the jump,
+// and from the resume address to the last load, the switch has rules of its own: the side that is
+// left, or that is back, is described by the link record, whose address is in `ip`. In `Finish`
+// they describe the resumer, from the first instruction on, as if it had called the frame. The
+// trampoline's rules say the same as its table; they hold in `fringe_arm_start` too. In every case
+// the CFA is the stack pointer the compiler assumes at the resume address. Unwinders look up the
+// address before a return address: an instruction precedes each resume address and the trampoline,
+// so that this address is in the same function.
 //
 // 5. Registers
 //
 //   in and out      r0 (the word), r1 (the record, or null), ip (the record)
 //   saved by hand   sp (r13), fp (r7 in T32 code, r11 in A32 code), r6, and pc (r15)
 //   clobbered       r2-r5, r7 or r11 (which is not fp), r8, r9 unless reserved, r10, lr (r14),
-//                   d0-31 (with s0-31 and q0-15) under VFP, the flags
-//   reserved        r9 (the platform's, where it wants it), tpidruro (thread pointer), fpscr
+//                   d0-31 (with s0-31 and q0-15), the flags
+//   reserved        r9 (by the platform, or -ffixed-r9), tpidruro (thread pointer), fpscr
 
 #ifndef FRINGE_ARCH_ARM_H_
 #define FRINGE_ARCH_ARM_H_
@@ -151,9 +149,9 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   "d24", "d25", "d26", "d27", "d28", "d29", "d30", "d31",                     \
   "cc", "memory"
 
-// The rules for unwinding by CFI where the words at `half` in the record at `ip` are those to go on
-// from.
-//   0x0f DW_CFA_def_cfa_expression, length 3: 0x7c DW_OP_breg12 (ip), offset of sp, 0x06 DW_OP_deref
+// Rules of CFI by which an unwinder continues from the words of `side` in the record at `ip`.
+//   0x0f DW_CFA_def_cfa_expression, length 3: 0x7c DW_OP_breg12 (ip), offset of sp,
+//        0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: 0x7c DW_OP_breg12 (ip), offset
 //        registers: 0x0e lr (the return address), 0x07 r7 or 0x0b r11, 0x06 r6
 #if FRINGE_ARCH_CFI
@@ -176,9 +174,9 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_WINDOW_END
 #endif
 
-// Loads the address of label 0 into r3, with bit 0 set where the code there is T32. An `adr` counts
-// from the program counter rounded down to a multiple of 4, which the assembler knows only in a
-// section that is aligned so; a piece of it that is empty sees to that.
+// Loads the address of label 0 into r3, with bit 0 set if the code there is T32. An `adr` is
+// relative to the program counter rounded down to a multiple of 4, which the assembler knows only
+// in a section with that alignment. An empty subsection gives it the alignment.
 #if defined(__thumb__)
 #define FRINGE_LOAD_RESUME_ADDRESS                                            \
   ".subsection 1\n\t"                                                         \
@@ -191,16 +189,16 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   "adr r3, 0f\n\t"
 #endif
 
-// Continues the side whose words are at `next` in the record at `ip`.
+// Continues the side `next` of the record at `ip`.
 #define FRINGE_CONTINUE                                                       \
   "ldr r3, [ip, #%c[next] + %c[pc]]\n\t"                                      \
   "ldr sp, [ip, #%c[next] + %c[sp]]\n\t"                                      \
   "bx r3\n\t"                                                                 \
   FRINGE_WINDOW_END
 
-// Leaves the side whose words are at `left` in the record at `ip`, and continues the other.
-// On arrival, at label 0, the registers are those of the other side's statement: r0 is the word, r1
-// the record or null, ip the record, sp is as that side saved it, and all others are unknown.
+// Saves the side `left` of the record at `ip`, and continues the side `next`.
+// At label 0 the registers are as the other side's statement left them: r0 is the word, r1 the
+// record or null, ip the record, sp is as that side saved it, and all others are unknown.
 #define FRINGE_SWITCH                                                         \
   FRINGE_LOAD_RESUME_ADDRESS                                                  \
   "str " FRINGE_FP ", [ip, #%c[left] + %c[fp]]\n\t"                           \
@@ -223,7 +221,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   [bp] "i"(offsetof(SavedRegisters, bp))
 // clang-format on
 
-// Clang notes each clobber of a register that is not there, d16-31 or r9 under -ffixed-r9.
+// Clang warns of a clobber of a register that the target lacks or that a flag reserves: d16-31, or
+// r9 under -ffixed-r9.
 #if defined(__clang__)
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Winline-asm"

@@ -3,15 +3,14 @@
 #ifndef FRINGE_ARCH_CFI_H_
 #define FRINGE_ARCH_CFI_H_
 
-// 1 where every function is described to unwinders by CFI, at every instruction, so that a
-// statement of assembler may change the description. 0 where some are not: an assembler takes no
-// CFI outside of a description.
+// 1 if every function has CFI at every instruction, so that an asm statement may change it. 0 if
+// some functions have none: an assembler rejects CFI outside of a described function.
 //
-// GCC tells. Clang says only that some functions are described: with
-// -fno-asynchronous-unwind-tables, or where that is its default, those are not that let no
-// exception through. On 32-bit Arm it never describes one by CFI without -g, on s390x (System Z)
-// its default is off, and on RISC-V it was before Clang 17 (LLVM's revision D145164). A program
-// that gives the flag itself has to define this as 0.
+// GCC defines a macro for it. Clang's macro says only that some functions have CFI: with
+// -fno-asynchronous-unwind-tables, or where that is its default, functions that cannot throw are
+// not described. On 32-bit Arm Clang writes CFI only with -g; on s390x (System Z) its default is
+// off, and on RISC-V it was before Clang 17 (LLVM's revision D145164). A program that gives the
+// flag itself must define this as 0.
 #if !defined(FRINGE_ARCH_CFI)
 #if !defined(__GCC_HAVE_DWARF2_CFI_ASM)
 #define FRINGE_ARCH_CFI 0

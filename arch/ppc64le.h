@@ -5,24 +5,24 @@
 // From "64-Bit ELF V2 ABI Specification: Power Architecture" (stack frame, DWARF):
 //   * The stack grows down and `r1` is a multiple of 16 at all times.
 //   * `r1` points to the frame's header: `0(r1)` is the back chain, the address of the caller's
-//     header. A callee saves in the header of its *caller* what it has to: the condition register
-//     at `8`, the return address at `16`; at `24` a call to another module saves the caller's `r2`.
+//     header. A callee saves in the header of its *caller* the condition register at `8` and the
+//     return address at `16`; at `24` a call to another module saves the caller's `r2`.
 //   * There is a red zone: the 288 bytes below `r1` belong to the running function.
-//   * `r31` is the frame pointer where frames have one. Walkers follow the back chain instead: the
-//     first words of the link record have the form of a header.
+//   * `r31` is the frame pointer in functions that have one. Walkers follow the back chain
+//     instead: the first words of the link record have the form of a header.
 //   * A call leaves the return address in `lr`, not on the stack.
 //   * The first three arguments of a function are in `r3`, `r4` and `r5`.
 //   * `r2` is the address of the module's table of contents (TOC). A function that is called by its
 //     address finds that address in `r12`, and computes its `r2` from it.
-//   * `r13` belongs to the thread.
-//   * A callee keeps `r14` to `r31`, `f14` to `f31`, `v20` to `v31` and `cr2` to `cr4`. Whoever
-//     suspends is no callee: a switch clobbers all of them that it does not save.
+//   * `r13` is the thread pointer.
+//   * A callee saves `r14` to `r31`, `f14` to `f31`, `v20` to `v31` and `cr2` to `cr4`. A switch
+//     is not a call: it clobbers all of them that it does not save.
 // From the compilers:
-//   * GCC rejects `r31` in a clobber list where frames have a frame pointer. Clang reaches the
-//     locals of a function by `r30` where one of them is over-aligned, and then ignores `r30` in a
-//     clobber list; GCC keeps a TOC there under -mminimal-toc. Both are saved by hand.
-//   * `r2` is not theirs to save: a clobber of it is ignored. The two sides may be in modules of
-//     their own, so it is saved by hand as well.
+//   * GCC rejects a clobber of `r31` in functions that have a frame pointer. Clang addresses the
+//     locals of a function by `r30` if one of them is over-aligned, and then ignores a clobber of
+//     `r30`; GCC keeps a TOC there under -mminimal-toc. Both are saved by hand.
+//   * A clobber of `r2` is ignored. The two sides may be in different modules, so it is saved by
+//     hand as well.
 //   * A function's frame is probed in steps of 4 KiB (-fstack-clash-protection).
 // From "Power ISA":
 //   * A `bcl 20, 31` to the next instruction reads the program counter, and is not predicted as a
@@ -58,35 +58,34 @@
 //                               ... frames ...                ... frames ...
 //                               its sp                        sp
 //
-// `start` stands for `fringe_ppc64le_start`, which the first resume jumps to: it loads `lr` with
-// the address of the trampoline and `r12` with `entry`, which it finds in `r30`, and jumps there.
-// `entry` finds a header above its frame, as any function does, and saves `lr` in it. So a walker
-// of the back chain that leaves `entry` finds the trampoline, then the record as the header of the
-// frame that resumed the generator, at its resume address, and from there the header of that
-// frame's caller. (Where the resumer is a function without a frame, its caller is left out: there
-// is nothing to tell the two apart.) Nobody calls the trampoline: were it to call `entry`, the
-// processor would predict a return that never comes. `r31` is `record` when `entry` begins. The
-// word at `record + 8` is also what `Closed` tells; `Close` sets it.
+// `start` is `fringe_ppc64le_start`, to which the first resume jumps. It loads `lr` with the
+// address of the trampoline and `r12` with `entry`, whose address is in `r30`, and jumps there.
+// `entry` finds a header above its frame, as any function does, and saves `lr` in it. A walker of
+// the back chain therefore finds the trampoline above `entry`, then the record as the header of
+// the resumer's frame, with its resume address, and then the header of the frame's caller. (If the
+// resumer is a function without a frame, its caller is missing: nothing tells the two apart.) The
+// trampoline is never called: if it called `entry`, the CPU would predict a return that does not
+// happen. `r31` is `record` when `entry` begins. `Closed` reads the word at `record + 8`.
 //
 // 4. Unwinding
 //
-// What the compiler says of a frame holds at every instruction of the switch up to the one that
-// changes the first of `r30`, `r31`, `r2` and `r1`. From the last save to the jump the asm has
-// rules of its own: the side that is left is described by the link record, whose address is in `r4`
-// (in `r5`, where the switch says the end). `Finish` leaves nothing behind: from its first
-// instruction on, its frame is as if the resumer had called it. `entry` returns, as far as an
-// unwinder can tell, into `fringe_ppc64le_trampoline`, whose rules say the same with the record's
-// address in `r31`; they hold in `fringe_ppc64le_start` too. In all, the CFA is the stack pointer
-// that the compiler believes in at the resume address. An unwinder looks up the address before a
-// return address: an instruction stands in front of each resume address and of the trampoline, so
-// that this address belongs to the same function.
+// The compiler's CFI holds at every instruction of the switch before the one that changes the
+// first of `r30`, `r31`, `r2` and `r1`. From the last store to the jump, the switch has rules of
+// its own (the window): the side being left is described by the link record, whose address is in
+// `r4`, or in `r5` in `Cancel`. In `Finish` they describe the resumer, from the first instruction
+// on, as if it had called the frame. To an unwinder, `entry` returns into
+// `fringe_ppc64le_trampoline`, whose rules are the same with the record's address in `r31`; they
+// hold in `fringe_ppc64le_start` too. In every case the CFA is the stack pointer the compiler
+// assumes at the resume address. Unwinders look up the address before a return address: an
+// instruction precedes each resume address and the trampoline, so that this address is in the same
+// function.
 //
 // 5. Registers
 //
-//   in and out      r3 (the word), r4 (the record, or null), r5 (the record, where r4 is null)
+//   in and out      r3 (the word), r4 (the record, or null), r5 (the record, if r4 is null)
 //   saved by hand   r1 r2 r30 r31, and the program counter
 //   clobbered       r0, r6-r12, r14-r29, lr, ctr, xer, cr0-7,
-//                   f0-31 or, under VSX, vs0-31 around them, v0-31 (which are vs32-63)
+//                   vs0-31 (with f0-31), v0-31 (which are vs32-63)
 //   reserved        r13 (thread pointer), fpscr, vscr, vrsave
 
 #ifndef FRINGE_ARCH_PPC64LE_H_
@@ -145,9 +144,9 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 
 // The registers that a switch clobbers, one class a line.
 // clang-format off
-// Every register of floats and vectors, whatever the file has: the statement is inlined into functions
-// whose `target` attribute gives them more.
-// Except r1, r2, r30, r31, which are saved by hand, and r3, r4, r5, which are operands.
+// Every register of floats and vectors, whatever the file has: the statement is inlined into
+// functions whose `target` attribute gives them more. Except r1, r2, r30, r31, which are saved by
+// hand, and r3, r4, r5, which are operands.
 #define FRINGE_CLOBBERS                                                       \
   "r0", "r6", "r7", "r8", "r9", "r10", "r11", "r12",                          \
   "r14", "r15", "r16", "r17", "r18", "r19", "r20", "r21",                     \
@@ -164,8 +163,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",                     \
   "memory"
 
-// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
-// An offset is a signed LEB128 number, in two bytes.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of
+// `base`. An offset is a signed LEB128 number, in two bytes.
 //   0x0f DW_CFA_def_cfa_expression, length 4: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 3: breg, offset
 //        registers: 0x41 lr (the return address), 0x02 r2, 0x1f r31, 0x1e r30
@@ -198,8 +197,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   FRINGE_WINDOW_END
 
 // Saves the side `left` of the record at `base`, and continues the side `next`.
-// At label 0 the registers are as the other side's statement left them: r3 is the word, r4
-// the record or null, r1, r2, r31 and r30 are as saved here, and all others are unknown.
+// At label 0 the registers are as the other side's statement left them: r3 is the word, r4 the
+// record or null, r1, r2, r31 and r30 are as saved here, and all others are unknown.
 // Walkers of the back chain look for it in the resumer's words: the generator's have none.
 #define FRINGE_SWITCH                                                         \
   ".if %c[left] == %c[resumer]\n\t"                                           \

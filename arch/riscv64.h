@@ -4,29 +4,28 @@
 //
 // From "RISC-V ABIs Specification" (calling convention, DWARF):
 //   * The stack grows down and `sp` is a multiple of 16 at all times.
-//   * There is no red zone: what lies below `sp` belongs to nobody.
-//   * `s0` is the frame pointer where frames have one. It points above the frame record: `-16(s0)`
-//     holds the caller's `s0` and `-8(s0)` the return address. The first two words of the link
-//     record have the same form, so a frame pointer to them is `record + 16`.
+//   * There is no red zone: memory below `sp` is not preserved.
+//   * `s0` is the frame pointer in functions that have one. It points above the frame record:
+//     `-16(s0)` holds the caller's `s0` and `-8(s0)` the return address. The first two words of
+//     the link record have the same form, so a frame pointer to them is `record + 16`.
 //   * A call leaves the return address in `ra`, not on the stack.
 //   * The first three arguments of a function are in `a0`, `a1` and `a2`.
-//   * `gp` and `tp` belong to the linker and to the thread.
-//   * A callee keeps `s0` to `s11` and `fs0` to `fs11`. Whoever suspends is no callee: a switch
-//     clobbers all of them that it does not save.
+//   * `gp` is reserved for the linker and `tp` is the thread pointer.
+//   * A callee saves `s0` to `s11` and `fs0` to `fs11`. A switch is not a call: it clobbers all of
+//     them that it does not save.
 // From the compilers:
-//   * GCC rejects `s0` in a clobber list where frames have a frame pointer. Clang keeps the address
-//     of over-aligned locals in `s1` where a function also calls `alloca`, and then ignores `s1` in
-//     a clobber list. Both are saved by hand.
+//   * GCC rejects a clobber of `s0` in functions that have a frame pointer. Clang keeps the
+//     address of over-aligned locals in `s1` in functions that also call `alloca`, and then
+//     ignores a clobber of `s1`. Both are saved by hand.
 // From "The RISC-V Instruction Set Manual, Volume I":
-//   * A jump through `ra` or `t0` is predicted as a return. Through `t2` it is not, and needs no
-//     landing pad where those are enforced (Zicfilp).
+//   * A jump through `ra` or `t0` is predicted as a return. A jump through `t2` is not, and needs
+//     no landing pad if those are enforced (Zicfilp).
 //
 // 2. Not changed by a switch
 //
 // The signal mask; thread-local storage (`tp`); `gp`; the floating-point control and status
-// register
-// (`fcsr`); the rounding mode and saturation flag of vectors (`vxrm`, `vxsat`); the hardware's
-// shadow stack (Zicfiss), and Clang's.
+// register (`fcsr`); the rounding mode and saturation flag of vectors (`vxrm`, `vxsat`); the
+// hardware's shadow stack (Zicfiss), and Clang's.
 //
 // 3. Stack layout, highest address first
 //
@@ -45,33 +44,33 @@
 //   sp                          ... frames ...                ... frames ...
 //                               its sp                        sp
 //
-// `start` stands for `fringe_riscv64_start`, which the first resume jumps to: it loads `ra` with
-// the address of the trampoline and jumps to `entry`, which it finds in `s1`. `s0` is `record + 16`
-// then, and `entry` saves it beside the return address. So a walker of frame pointers that leaves
-// `entry` finds the record as the next frame record, and from there the frame that resumed the
-// generator. Nobody calls the trampoline: were it to call `entry`, the processor would predict a
-// return that never comes. The word at `record + 16` is also what `Closed` tells; `Close` sets it.
+// `start` is `fringe_riscv64_start`, to which the first resume jumps. It loads `ra` with the
+// address of the trampoline and jumps to `entry`, whose address is in `s1`. `s0` is `record + 16`
+// then, and `entry` saves it beside the return address. A walker of frame pointers therefore finds
+// the record above the frame of `entry`, and above the record the frame of the resumer. The
+// trampoline is never called: if it called `entry`, the CPU would predict a return that does not
+// happen. `Closed` reads the word at `record + 16`.
 //
 // 4. Unwinding
 //
-// What the compiler says of a frame holds at every instruction of the switch up to the one that
-// changes the first of `s1`, `s0` and `sp`. From the last save to the jump the asm has rules of its
-// own: the side that is left is described by the link record, whose address is in `a1` (in `a2`,
-// where the switch says the end). `Finish` leaves nothing behind: from its first instruction on,
-// its frame is as if the resumer had called it. `entry` returns, as far as an unwinder can tell,
-// into `fringe_riscv64_trampoline`, whose rules say the same with `s0` for the place 16 bytes into
-// the record; they hold in `fringe_riscv64_start` too. In all, the CFA is the stack pointer that
-// the compiler believes in at the resume address. An unwinder looks up the address before a return
-// address: an instruction stands in front of each resume address and of the trampoline, so that
-// this address belongs to the same function.
+// The compiler's CFI holds at every instruction of the switch before the one that changes the
+// first of `s1`, `s0` and `sp`. From the last store to the jump, the switch has rules of its own
+// (the window): the side being left is described by the link record, whose address is in `a1`, or
+// in `a2` in `Cancel`. In `Finish` they describe the resumer, from the first instruction on, as if
+// it had called the frame. To an unwinder, `entry` returns into `fringe_riscv64_trampoline`, whose
+// rules are the same with the record's address plus 16 in `s0`; they hold in
+// `fringe_riscv64_start` too. In every case the CFA is the stack pointer the compiler assumes at
+// the resume address. Unwinders look up the address before a return address: an instruction
+// precedes each resume address and the trampoline, so that this address is in the same function.
 //
 // 5. Registers
 //
-//   in and out      a0 (the word), a1 (the record, or null), a2 (the record, where a1 is null)
+//   in and out      a0 (the word), a1 (the record, or null), a2 (the record, if a1 is null)
 //   saved by hand   sp s0 s1, and pc
 //   clobbered       ra, t0-t6, a3-a7, s2-s11,
-//                   ft0-ft11, fa0-fa7, fs0-fs11 (all of f0-f31) under F and D,
-//                   v0-v31, vl and vtype under V
+//                   ft0-ft11, fa0-fa7, fs0-fs11 (all of f0-f31),
+//                   v0-v31 (GCC from 13 on, and if the file has V), vl and vtype (likewise, and
+//                   Clang from 15 on)
 //   reserved        zero, gp, tp, fcsr, vxrm, vxsat
 
 #ifndef FRINGE_ARCH_RISCV64_H_
@@ -114,9 +113,9 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 
 // The registers that a switch clobbers, one class a line.
 // clang-format off
-// Every float register and, as far as the compiler has names for them, every vector register, whatever
-// the file has: the statement is inlined into functions whose `target` attribute gives them more.
-// GCC before 13 and Clang before 15 keep no value in vl or vtype across a statement.
+// Every float register and, as far as the compiler has names for them, every vector register,
+// whatever the file has: the statement is inlined into functions whose `target` attribute gives
+// them more. GCC before 13 and Clang before 15 keep no value in vl or vtype across a statement.
 #if defined(__clang__) || (defined(__riscv_vector) && __GNUC__ >= 13)
 #define FRINGE_CLOBBERS_VECTORS                                               \
   "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",                             \
@@ -147,7 +146,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   FRINGE_CLOBBERS_VTYPE                                                       \
   "memory"
 
-// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of
+// `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x01 ra (the return address), 0x08 s0, 0x09 s1
@@ -176,8 +176,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   FRINGE_WINDOW_END
 
 // Saves the side `left` of the record at `base`, and continues the side `next`.
-// At label 0 the registers are as the other side's statement left them: a0 is the word, a1
-// the record or null, sp, s0 and s1 are as saved here, and all others are unknown.
+// At label 0 the registers are as the other side's statement left them: a0 is the word, a1 the
+// record or null, sp, s0 and s1 are as saved here, and all others are unknown.
 #define FRINGE_SWITCH                                                         \
   "lla t2, 0f\n\t"                                                            \
   "sd s0, %c[left] + %c[fp](%[base])\n\t"                                     \

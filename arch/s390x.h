@@ -1,26 +1,26 @@
-// The backend for 64-bit z/Architecture with the ELF ABI s390x (Linux), of the big-endian kind that
-// is all there is.
+// The backend for 64-bit z/Architecture with the ELF ABI s390x (Linux), which is
+// big-endian.
 //
 // 1. ABI facts
 //
 // From "ELF Application Binary Interface s390x Supplement" (stack frame, DWARF):
 //   * The stack grows down and `r15` is a multiple of 8 at all times. No type is aligned to more.
-//   * There is no red zone: what lies below `r15` belongs to nobody.
-//   * The 160 bytes above `r15` belong to whatever is called: a callee saves in them the registers
-//     that it has to. The word at `0(r15)` is the back chain, which is kept under -mbackchain only.
-//   * `r11` is the frame pointer where frames have one. It points to no record of any form.
+//   * There is no red zone: memory below `r15` is not preserved.
+//   * The 160 bytes above `r15` belong to the callee, which saves registers in them. The word at
+//     `0(r15)` is the back chain, which is kept under -mbackchain only.
+//   * `r11` is the frame pointer in functions that have one. It points to no record of any form.
 //   * A call leaves the return address in `r14`, not on the stack.
 //   * The first three arguments of a function are in `r2`, `r3` and `r4`.
-//   * `r12` is the address of the global offset table, and `r13` that of a function's constants,
-//     where it wants one.
-//   * The access registers `a0` and `a1` belong to the thread.
-//   * A callee keeps `r6` to `r13` and `f8` to `f15`. Whoever suspends is no callee: a switch
-//     clobbers all of them that it does not save.
+//   * `r12` is the address of the global offset table, and `r13` that of the function's constants,
+//     if a function uses them.
+//   * The access registers `a0` and `a1` are the thread pointer.
+//   * A callee saves `r6` to `r13` and `f8` to `f15`. A switch is not a call: it clobbers all of
+//     them that it does not save.
 //   * The CFA is the stack pointer at the call plus 160.
 // From the compilers:
-//   * GCC rejects `r11` in a clobber list where frames have a frame pointer, and `r12` in code that
-//     may lie anywhere; `r13` is its own where a function's constants want one. All are saved by
-//     hand: one instruction saves `r11` to `r15`.
+//   * GCC rejects a clobber of `r11` in functions that have a frame pointer, and of `r12` in
+//     position-independent code; it may need `r13` for constants. All are saved by hand: one
+//     instruction saves `r11` to `r15`.
 //   * Clang has no base pointer here.
 //   * A function's frame is probed in steps of 4 KiB (-fstack-clash-protection).
 //
@@ -50,33 +50,33 @@
 //                               ... frames ...                ... frames ...
 //                               its r15                       r15
 //
-// `start` stands for `fringe_s390x_start`, which the first resume jumps to: it loads `r14` with the
-// address of the trampoline and jumps to `entry`, which it finds in `r12`. `entry` finds an area
+// `start` is `fringe_s390x_start`, to which the first resume jumps. It loads `r14` with the
+// address of the trampoline and jumps to `entry`, whose address is in `r12`. `entry` finds an area
 // for its registers above its frame, as any function does. The back chain ends there: a walker of
 // it would look for the resume address in the area above the resumer's `r15`, where a resumer
-// without a frame has saved its own registers. Nobody calls the trampoline: were it to call
-// `entry`, the processor would predict a return that never comes. `r11` is `record` when `entry`
-// begins. The word at `record + 32` is also what `Closed` tells; `Close` sets it.
+// without a frame has saved its own registers. The trampoline is never called: if it called
+// `entry`, the CPU would predict a return that does not happen. `r11` is `record` when `entry`
+// begins. `Closed` reads the word at `record + 32`.
 //
 // 4. Unwinding
 //
-// What the compiler says of a frame holds at every instruction of the switch up to the one that
-// changes `r11` to `r15`. From the save to the jump the asm has rules of its own: the side that is
-// left is described by the link record, whose address is in `r3` (in `r4`, where the switch says
-// the end). `Finish` leaves nothing behind: from its first instruction on, its frame is as if the
-// resumer had called it. `entry` returns, as far as an unwinder can tell, into
-// `fringe_s390x_trampoline`, whose rules say the same with the record's address in `r11`; they hold
-// in `fringe_s390x_start` too. In all, the CFA is 160 bytes above the stack pointer that the
-// compiler believes in at the resume address, and that stack pointer has a rule of its own. An
-// unwinder looks up the address before a return address: an instruction stands in front of each
-// resume address and of the trampoline, so that this address belongs to the same function.
+// The compiler's CFI holds at every instruction of the switch before the one that changes `r11` to
+// `r15`. From the store to the jump, the switch has rules of its own (the window): the side being
+// left is described by the link record, whose address is in `r3`, or in `r4` in `Cancel`. In
+// `Finish` they describe the resumer, from the first instruction on, as if it had called the
+// frame. To an unwinder, `entry` returns into `fringe_s390x_trampoline`, whose rules are the same
+// with the record's address in `r11`; they hold in `fringe_s390x_start` too. In every case the CFA
+// is 160 bytes above the stack pointer the compiler assumes at the resume address, and that stack
+// pointer has a rule of its own. Unwinders look up the address before a return address: an
+// instruction precedes each resume address and the trampoline, so that this address is in the same
+// function.
 //
 // 5. Registers
 //
-//   in and out      r2 (the word), r3 (the record, or null), r4 (the record, where r3 is null)
+//   in and out      r2 (the word), r3 (the record, or null), r4 (the record, if r3 is null)
 //   saved by hand   r11 r12 r13 r15, and the program counter in place of r14
 //   clobbered       r0, r1, r5-r10, r14,
-//                   f0-15 or, under the vector facility, v0-31 around them, the condition code
+//                   f0-15, v0-31 (which contain them), the condition code
 //   reserved        a0 and a1 (thread pointer), a2-a15, fpc, the control registers
 
 #ifndef FRINGE_ARCH_S390X_H_
@@ -130,10 +130,10 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 
 // The registers that a switch clobbers, one class a line.
 // clang-format off
-// Every vector register, whatever the file has: the statement is inlined into functions whose `target`
-// attribute gives them the vector facility. The floats are in them, but for v8 alone Clang does not save
-// the half that a callee must.
-// Except r11, r12, r13, r15, which are saved by hand, and r2, r3, r4, which are operands.
+// Every vector register, whatever the file has: the statement is inlined into functions whose
+// `target` attribute gives them the vector facility. The floats are in them, but for a clobber of
+// v8 alone Clang does not save the half that a callee must. Except r11, r12, r13, r15, which are
+// saved by hand, and r2, r3, r4, which are operands.
 #define FRINGE_CLOBBERS                                                       \
   "r0", "r1", "r5",                                                           \
   "r6", "r7", "r8", "r9", "r10", "r14",                                       \
@@ -145,8 +145,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",                     \
   "cc", "memory"
 
-// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
-// An offset is a signed LEB128 number, in two bytes.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of
+// `base`. An offset is a signed LEB128 number, in two bytes.
 //   0x0f DW_CFA_def_cfa_expression, length 7: breg, offset of r15, 0x06 DW_OP_deref,
 //        0x23 DW_OP_plus_uconst 160
 //   0x10 DW_CFA_expression, register, length 3: breg, offset
@@ -177,8 +177,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   FRINGE_WINDOW_END
 
 // Saves the side `left` of the record at `base`, and continues the side `next`.
-// At label 0 the registers are as the other side's statement left them: r2 is the word, r3
-// the record or null, r11, r12, r13 and r15 are as that side saved them, r14 is the address of the
+// At label 0 the registers are as the other side's statement left them: r2 is the word, r3 the
+// record or null, r11, r12, r13 and r15 are as that side saved them, r14 is the address of the
 // label, and all others are unknown.
 #define FRINGE_SWITCH                                                         \
   "larl %%r14, 0f\n\t"                                                        \

@@ -1,8 +1,9 @@
-// Whether the CPU keeps a shadow stack, which a switch does not change.
+// Detects a hardware shadow stack, which a switch does not change.
 //
-// Such a stack holds return addresses alone: calls push theirs, and a return to any other address
-// is a fault. A generator that suspends from within a call leaves its addresses above those of its
-// resumer, whose next return would be the fault. So it is an error before it comes to that.
+// A shadow stack holds return addresses only: a call pushes its own, and a return to any other
+// address faults. A generator that suspends inside a call leaves its addresses above those of its
+// resumer, whose next return would fault. The layers above therefore end the program first, with a
+// message.
 
 #ifndef FRINGE_ARCH_SHADOW_STACK_H_
 #define FRINGE_ARCH_SHADOW_STACK_H_
@@ -11,19 +12,19 @@
 
 namespace fringe::arch {
 
-// Returns: whether there is one for the running thread. False on CPUs that cannot be asked, or only
-//   by an instruction that older ones do not have.
-// Cost: an instruction that does nothing where there is none.
+// Returns: whether the running thread has a shadow stack. False on CPUs that have no instruction to
+//   ask that is safe on older models.
+// Cost: an instruction, which is a no-op if there is none.
 [[gnu::always_inline]] inline bool ShadowStackIsOn() {
 #if defined(__x86_64__)
-  // "Intel 64 and IA-32 Architectures Software Developer's Manual", RDSSPQ: its operand stays as it
-  // was where there is none.
+  // "Intel 64 and IA-32 Architectures Software Developer's Manual", RDSSPQ: its operand is
+  // unchanged if there is none.
   uintptr_t address = 0;
   asm("rdsspq %q0" : "+r"(address));
   return address != 0;
 #elif defined(__aarch64__)
   // "Arm Architecture Reference Manual for A-profile", CHKFEAT: clears the bit of each feature that
-  // is on; the guarded control stack is bit 0. By a name that every assembler knows.
+  // is on; the guarded control stack is bit 0. `hint 40` is its name in every assembler.
   register uintptr_t is_off asm("x16") = 1;
   asm("hint 40  // chkfeat x16" : "+r"(is_off));
   return is_off == 0;

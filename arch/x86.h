@@ -6,16 +6,16 @@
 // From "System V Application Binary Interface, Intel386 Architecture Processor Supplement":
 //   * The stack grows down and `esp` is a multiple of 16 just before a `call`; a function therefore
 //     begins with `esp + 4` a multiple of 16.
-//   * There is no red zone: what lies below `esp` belongs to nobody.
-//   * `ebp` is the frame pointer where frames have one: `0(ebp)` holds the caller's `ebp` and
+//   * There is no red zone: memory below `esp` is not preserved.
+//   * `ebp` is the frame pointer in functions that have one: `0(ebp)` holds the caller's `ebp` and
 //     `4(ebp)` the return address. The first two words of the link record have the same form.
 //   * Arguments of a function are on the stack, the first at `4(esp)` when it begins.
-//   * No instruction has an operand relative to itself. Position-independent code finds out its own
-//     address by a `call` to the next instruction, which pushes that.
+//   * No instruction has an operand relative to its own address. Position-independent code finds
+//     its address by a `call` to the next instruction, which pushes it.
 // From the compilers:
-//   * GCC rejects `ebp` in a clobber list where frames have a frame pointer, and Clang takes it and
-//     goes wrong. Clang keeps the address of over-aligned locals in `esi` where a function also
-//     calls `alloca`, and then ignores `esi` in a clobber list. Both are saved by hand.
+//   * GCC rejects a clobber of `ebp` in functions that have a frame pointer, and Clang accepts it
+//     and miscompiles. Clang keeps the address of over-aligned locals in `esi` in functions that
+//     also call `alloca`, and then ignores a clobber of `esi`. Both are saved by hand.
 //   * `ebx` holds the address of the global offset table around calls in position-independent code.
 //     It is like any other register over an asm statement.
 // From "Intel 64 and IA-32 Architectures Software Developer's Manual", on `CALL`:
@@ -24,8 +24,8 @@
 // 2. Not changed by a switch
 //
 // The signal mask; thread-local storage; the floating-point control words (`MXCSR`, the x87 control
-// word) and the direction flag, which the ABI wants clear; segment registers; the hardware shadow
-// stack.
+// word) and the direction flag, which the ABI requires to be clear; segment registers; the hardware
+// shadow stack.
 //
 // 3. Stack layout, highest address first
 //
@@ -49,34 +49,33 @@
 //                               ... frames ...                ... frames ...
 //                               its esp                       esp
 //
-// `start` stands for `fringe_x86_start`, which the first resume jumps to: it stores the arguments
-// of `entry` and jumps to it, finding it in `esi`. The word at `sp - 20` is the return address of
-// `entry`, and `ebp` is `record` when it begins. So a walker of frame pointers that leaves `entry`
-// finds the record as the next frame record, and from there the frame that resumed the generator.
-// Nobody calls the trampoline: were it to call `entry`, the processor would predict a return that
-// never comes. The word at `record + 8` is also what `Closed` tells; `Close` sets it.
+// `start` is `fringe_x86_start`, to which the first resume jumps. It stores the arguments of
+// `entry` and jumps to it; its address is in `esi`. The word at `sp - 20` is the return address of
+// `entry`, and `ebp` is `record` when `entry` begins. A walker of frame pointers therefore finds
+// the record above the frame of `entry`, and above the record the frame of the resumer. The
+// trampoline is never called: if it called `entry`, the CPU would predict a return that does not
+// happen. `Closed` reads the word at `record + 8`.
 //
 // 4. Unwinding
 //
-// What the compiler says of a frame holds at every instruction of the switch up to the one that
-// changes `esp`, but for the one after the `call` by which position-independent code finds out
-// where it is: there, the rules are those of a function that begins. From the last save to the jump
-// the asm has rules of its own: the side that is left is described by the link record, whose
-// address is in `edx` (in `ecx`, where the switch says the end). `Finish` leaves nothing behind:
-// from its first instruction on, its frame is as if the resumer had called it. `entry` returns, as
-// far as an unwinder can tell, into `fringe_x86_trampoline`, whose rules say the same with the
-// record's address in `ebp`; they hold in `fringe_x86_start` too. In all, the CFA is the stack
-// pointer that the compiler believes in at the resume address. An unwinder looks up the address
-// before a return address: an instruction stands in front of each resume address and of the
-// trampoline, so that this address belongs to the same function.
+// The compiler's CFI holds at every instruction of the switch before the one that changes `esp`.
+// The exception is the instruction after the `call` by which position-independent code finds its
+// own address: there, the rules are those at the beginning of a function. From the last store to
+// the jump, the switch has rules of its own (the window): the side being left is described by the
+// link record, whose address is in `edx`, or in `ecx` in `Cancel`. In `Finish` they describe the
+// resumer, from the first instruction on, as if it had called the frame. To an unwinder, `entry`
+// returns into `fringe_x86_trampoline`, whose rules are the same with the record's address in
+// `ebp`; they hold in `fringe_x86_start` too. In every case the CFA is the stack pointer the
+// compiler assumes at the resume address. Unwinders look up the address before a return address:
+// an instruction precedes each resume address and the trampoline, so that this address is in the
+// same function.
 //
 // 5. Registers
 //
-//   in and out      eax (the word), edx (the record, or null), ecx (the record, where edx is null)
+//   in and out      eax (the word), edx (the record, or null), ecx (the record, if edx is null)
 //   saved by hand   esp ebp esi, and eip
-//   clobbered       ebx edi,
-//                   xmm0-7 (with ymm and zmm) under SSE, k0-7 under AVX-512,
-//                   st0-7 and mm0-7, the flags
+//   clobbered       ebx edi, st0-7 (unless -mno-80387), the flags,
+//                   xmm0-7 (with ymm and zmm), k0-7 and mm0-7 (GCC: if the file has them)
 //   reserved        gs (thread pointer), fs, ds, es, ss, cs
 
 #ifndef FRINGE_ARCH_X86_H_
@@ -105,7 +104,7 @@ extern "C" void* const fringe_x86_start_address;
 extern "C" void* const fringe_x86_return_address;
 
 inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
-  void** return_address = reinterpret_cast<void**>(sp) - 5;  // its arguments lie above
+  void** return_address = reinterpret_cast<void**>(sp) - 5;  // its arguments are above
   *return_address = fringe_x86_return_address;
   record->generator.fp = record;
   record->generator.pc = fringe_x86_start_address;
@@ -166,14 +165,15 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_BASE                                                           \
   "({%[base]|%%%[base]})"
 
-// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of
+// `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of esp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x08 return address, 0x05 ebp, 0x06 esi
 //        ebp has length 4, with 0x23 DW_OP_plus_uconst 0: README.md, "libunwind"
-// And those where a `call` has pushed the address of the next instruction: as where a function
-// begins. (What a directive, not an escape, says of the CFA, Clang 14 believes beyond the
-// `.cfi_restore_state`.)
+// FRINGE_CALLED: the rules after a `call` has pushed the address of the next instruction, as at the
+// beginning of a function. (A directive for the CFA, instead of the escape, outlives the
+// `.cfi_restore_state` in Clang 14.)
 //   0x0c DW_CFA_def_cfa: 0x04 esp, plus 4
 #if FRINGE_ARCH_CFI
 #define FRINGE_WINDOW(side)                                                   \
@@ -198,7 +198,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_WINDOW_END
 #endif
 
-// Where indirect branches must land on an `endbr32` (-fcf-protection=branch).
+// With -fcf-protection=branch, an indirect branch must land on an `endbr32`.
 #if defined(__CET__) && (__CET__ & 1)
 #define FRINGE_LANDING_PAD                                                    \
   "endbr32\n\t"
@@ -232,8 +232,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   FRINGE_WINDOW_END
 
 // Saves the side `left` of the record at `base`, and continues the side `next`.
-// At label 0 the registers are as the other side's statement left them: eax is the word, edx
-// the record or null, esp, ebp and esi are as saved here, and all others are unknown.
+// At label 0 the registers are as the other side's statement left them: eax is the word, edx the
+// record or null, esp, ebp and esi are as saved here, and all others are unknown.
 #define FRINGE_SWITCH                                                         \
   FRINGE_BEGIN                                                                \
   FRINGE_LOAD_RESUME_ADDRESS                                                  \

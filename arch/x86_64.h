@@ -59,9 +59,10 @@
 //
 //   in and out      rdi (the word), rsi (the record, or null), rdx (the record, if rsi is null)
 //   saved by hand   rsp rbp rbx, and rip
-//   clobbered       rax rcx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 under APX,
-//                   xmm0-15 (with ymm and zmm), xmm16-31 and k0-7 under AVX-512, tmm0-7 under AMX,
-//                   st0-7 and mm0-7, the flags
+//   clobbered       rax rcx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 (Clang from 19 on, or if the
+//   file
+//                   has APX), xmm0-31 (with ymm and zmm), k0-7, tmm0-7 (Clang), st0-7 (unless
+//                   -mno-80387), mm0-7, the flags
 //   reserved        fs (thread pointer), gs, ds, es, ss, cs
 
 #ifndef FRINGE_ARCH_X86_64_H_
@@ -170,8 +171,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 // link-time optimisation, shows in the registers that GCC chooses for two operands. They are mask
 // registers if the function has those, of 64 bits only with AVX512BW, and otherwise rcx and rax,
 // which the plain switch clobbers. With them the switch is a function in x86_64.cc, which saves
-// xmm16-31 and k0-7 on the stack, and rax and rcx, because GCC does not know that they are clobbered.
-// Every operand then has three alternatives.
+// xmm16-31 and k0-7 on the stack, and rax and rcx, because GCC does not know that they are
+// clobbered. Every operand then has three alternatives.
 #if FRINGE_HAS_AVX512
 #define FRINGE_ALTERNATIVES(constraint) constraint
 #define FRINGE_MASKS
@@ -207,7 +208,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #define FRINGE_BASE                                                           \
   "({%[base]|%%%[base]})"
 
-// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of `base`.
+// Rules by which an unwinder continues from the words of `side`; `breg` is the DW_OP_breg of
+// `base`.
 //   0x0f DW_CFA_def_cfa_expression, length 3: breg, offset of sp, 0x06 DW_OP_deref
 //   0x10 DW_CFA_expression, register, length 2: breg, offset
 //        registers: 0x10 return address, 0x06 rbp, 0x03 rbx
