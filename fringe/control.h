@@ -1,5 +1,5 @@
-// What a generator keeps at the base of its own stack, and the two sides of a resume in terms of
-// it. Not for users: `Generator` and `Yielder` are the interface.
+// The control block at the base of a generator's stack, and both sides of a resume. Not for users:
+// `Generator` and `Yielder` are the interface.
 
 #ifndef FRINGE_CONTROL_H_
 #define FRINGE_CONTROL_H_
@@ -11,28 +11,19 @@
 #include "../arch/arch.h"
 #include "../arch/fatal.h"
 #include "../arch/shadow_stack.h"
+#include "caught_exception.h"
 #include "config.h"
 #include "exception_state.h"
+#include "forced_unwind.h"
 #include "sanitizer_hooks.h"
 
 #if FRINGE_EXCEPTIONS
-#include <exception>
 #include <memory>
 #include <new>
 #endif
 
 namespace fringe::internal {
 inline namespace FRINGE_ABI {
-
-class Control;
-
-#if FRINGE_EXCEPTIONS
-// What `Suspend` throws in a generator that is being destroyed. `owner` tells it from one that a
-// body has kept and thrown again elsewhere.
-struct ForcedUnwind {
-  const Control* owner;
-};
-#endif
 
 // The highest bytes of a generator's stack.
 //
@@ -44,28 +35,27 @@ struct ForcedUnwind {
 //   limit     ............................................
 class alignas(arch::LinkRecord) Control {
  public:
-  // Returns: where a `Control` goes on the stack from `limit` to `base`.
-  // Errors: fatal where the stack is not aligned, or too small for it and a body of that size and
+  // Returns: the address of the `Control` on the stack from `limit` to `base`.
+  // Errors: fatal if the stack is not aligned, or too small for it and a body of that size and
   //   alignment.
   static std::byte* Place(std::byte* limit, std::byte* base, size_t body_bytes,
                           size_t body_alignment) {
     const auto base_address = reinterpret_cast<uintptr_t>(base);
     if (base_address % arch::kStackAlignment != 0) [[unlikely]] {
-      fringe_fatal("a stack's base is aligned to kStackAlignment.");
+      fringe_fatal("the stack's base must be aligned to kStackAlignment.");
     }
-    // The bytes that alignment may take, rather than those it does take: whether a stack is large
-    // enough does not depend on where it lies.
+    // Padding is counted at its maximum, so that the same size is large enough at every address.
     const size_t slack_bytes = alignof(Control) + body_alignment + arch::kStackAlignment;
     const size_t needed_bytes = sizeof(Control) + slack_bytes + arch::kMinimumFrameBytes;
     const auto limit_address = reinterpret_cast<uintptr_t>(limit);
     if (limit_address > base_address || base_address - limit_address < needed_bytes ||
         base_address - limit_address - needed_bytes < body_bytes) [[unlikely]] {
-      fringe_fatal("a stack is large enough for the generator's body and its frames.");
+      fringe_fatal("the stack is too small for the generator's body and its frames.");
     }
     return AlignDown(base, alignof(Control)) - sizeof(Control);
   }
 
-  // Returns: where the body goes below the `Control` at `place`.
+  // Returns: the address of the body, below the `Control` at `place`.
   static std::byte* BodyPlace(std::byte* place, size_t body_bytes, size_t body_alignment) {
     return AlignDown(place - body_bytes, body_alignment);
   }
@@ -83,12 +73,12 @@ class alignas(arch::LinkRecord) Control {
 
   // Lets the first `Resume` call `entry` on the stack below `sp`.
   //
-  // Errors: fatal where the CPU keeps a shadow stack.
+  // Errors: fatal if the thread runs with a hardware shadow stack.
   void Start(std::byte* sp, arch::Entry entry) {
     if (arch::ShadowStackIsOn()) [[unlikely]] {
       fringe_fatal(
-          "generators do not run beside a shadow stack of the CPU, which a switch does not change: "
-          "run the program without one.");
+          "generators cannot run with a hardware shadow stack, which a switch does not change: run "
+          "the program without one.");
     }
     arch::Init(&record_, sp, entry);
   }
@@ -103,66 +93,79 @@ class alignas(arch::LinkRecord) Control {
   }
   bool is_finished() const { return arch::Closed(&record_) == kFinished; }
 
-  // Runs the generator until it suspends or finishes. Called on the resumer's side.
+  // Runs the generator until it suspends or finishes. Called by the resumer.
   //
-  // Returns: what it hands to `Suspend`; a message without a record once it has finished.
+  // Returns: the word passed to `Suspend`, or a message without a record once it has finished.
   [[gnu::always_inline]] arch::Message Resume(uintptr_t word) {
 #if FRINGE_EXCEPTIONS
     ExceptionState* const thread_state = ThreadExceptionState();
-    if ((arch::Closed(&record_) | thread_state->any()) != 0) [[unlikely]] {
-      return ResumeUnusual(word);
+    if ((arch::Closed(&record_) | thread_state->bits()) != 0) [[unlikely]] {
+      return ResumeSlow(word);
     }
     const arch::Message message = Switch(word);
-    if (thread_state->any() != 0) [[unlikely]] {
+    if (thread_state->bits() != 0) [[unlikely]] {
       return SetAside(message, thread_state);
     }
     return message;
 #else
     if (arch::Closed(&record_) != 0) [[unlikely]] {
-      return ResumeUnusual(word);
+      return ResumeSlow(word);
     }
     return Switch(word);
 #endif
   }
 
-  // Runs something that does not suspend, once and to its end, with the exception state of its
-  // caller.
-  void Call(uintptr_t word) { Switch(word); }
-
-  // Hands `word` to the resumer and waits for the next resume. Called on the generator's side.
+  // Runs the generator once, from its start to its end, with the exception state of the caller. It
+  // must not suspend.
   //
-  // Returns: the word of that resume.
-  [[gnu::always_inline]] uintptr_t Suspend(uintptr_t word) {
+  // Returns: the word passed to `Finish`.
+  uintptr_t Call(uintptr_t word) { return Switch(word).word; }
+
+  // Passes `word` to the resumer and waits for the next resume. Called by the generator.
+  //
+  // Returns: the word of that resume, or a message without a record if the generator is being
+  //   destroyed.
+  [[gnu::always_inline]] arch::Message TrySuspend(uintptr_t word) {
     if (arch::StackBytesBelow(this) > size_bytes_) [[unlikely]] {
-      fringe_fatal("a generator suspends only from its own body, on its own stack, while it runs.");
+      fringe_fatal(
+          "Suspend must be called from the generator's own body, on its own stack, while it is "
+          "running.");
     }
     sanitizer_hooks_.BeforeSuspend();
     const arch::Message message = arch::Suspend(word, &record_);
     sanitizer_hooks_.AfterSuspend();
+    return message;
+  }
+
+  // As `TrySuspend`, but unwinds the generator if it is being destroyed.
+  //
+  // Returns: the word of the next resume.
+  [[gnu::always_inline]] uintptr_t Suspend(uintptr_t word) {
+    const arch::Message message = TrySuspend(word);
     if (message.record == nullptr) [[unlikely]] {
       Unwind();
     }
     return message.word;
   }
 
-  // Begins the generator's side: called once, first, by its entry.
+  // Begins the generator's side: the first call that its entry makes.
   void AtStart() { sanitizer_hooks_.AfterSuspend(); }
 
-  // Ends the generator's side: nothing on its stack is used any more.
+  // Ends the generator's side. Its stack is not used after this.
   //
-  // `word` is 0, or what `CatchCurrentException` has returned.
+  // `word` is 0, or the return value of `CatchCurrentException`.
   [[noreturn, gnu::always_inline]] void Finish(uintptr_t word) {
     sanitizer_hooks_.BeforeFinish();
     arch::Finish(word, &record_);
   }
 
-  // Unwinds the generator if it is unfinished. Called on the resumer's side.
+  // Unwinds the generator if it is unfinished. Called by the resumer.
   void Cancel() {
     if (!is_finished()) CancelUnfinished();
   }
 
-  // Called on the resumer's side when `Resume` has returned `word` and no record: rethrows what has
-  // left the body.
+  // Called by the resumer when `Resume` has returned `word` without a record: rethrows the
+  // exception that has left the body, if any.
   void Finished([[maybe_unused]] uintptr_t word) {
     arch::Close(&record_, kFinished);
 #if FRINGE_EXCEPTIONS
@@ -173,24 +176,26 @@ class alignas(arch::LinkRecord) Control {
   }
 
 #if FRINGE_EXCEPTIONS
-  // Keeps the exception that is being handled for the resumer. Called on the generator's side.
+  // Keeps the exception that is being handled for the resumer. Called by the generator.
   //
-  // Returns: the word to finish with, after nothing but destructors.
+  // Returns: the word to finish with. Only destructors may run before that.
   uintptr_t CatchCurrentException() {
-    new (&exception_) std::exception_ptr(std::current_exception());
+    new (&exception_) CaughtException(CaughtException::Take());
     return 1;
   }
 
-  // Whether `unwind` is what `Unwind` has thrown here. The address alone does not tell: it may be
-  // that of an earlier generator on the same stack.
-  bool IsUnwoundBy(const ForcedUnwind& unwind) const { return unwinds_ && unwind.owner == this; }
+  // Whether `unwind` was thrown by `Unwind` here. Its owner's address alone does not tell: an
+  // earlier generator on the same stack had the same.
+  bool IsUnwoundBy(const ForcedUnwind& unwind) const {
+    return unwinds_ && IsForcedUnwindOf(this, unwind);
+  }
 #endif
 
  private:
-  // How often `Cancel` throws into a generator that goes on.
+  // How many times `Cancel` resumes a generator that suspends again.
   static constexpr int kMaximumUnwinds = 16;
 
-  // What the record is closed with.
+  // The reasons for which the record is closed.
   static constexpr uintptr_t kFinished = 1;
   static constexpr uintptr_t kInHandler = 2;  // suspended, with an exception state to be restored
 
@@ -202,28 +207,30 @@ class alignas(arch::LinkRecord) Control {
   }
 
   [[gnu::noinline]] void CancelUnfinished() {
-    if (!is_suspended()) fringe_fatal("a generator is not destroyed from inside itself.");
+    if (!is_suspended()) fringe_fatal("a generator cannot be destroyed while it is running.");
     for (int i = 0; i < kMaximumUnwinds; ++i) {
-      const arch::Message message = ResumeUnusual(0, /*cancels=*/true);
+      const arch::Message message = ResumeSlow(0, /*cancels=*/true);
       if (message.record == nullptr) return Finished(message.word);
     }
     fringe_fatal(
-        "a catch (...) in a generator that is being destroyed must rethrow, not suspend again.");
+        "a generator that is being destroyed cannot go on suspending: a catch (...) must rethrow, "
+        "and "
+        "a body must return when TrySuspend says so.");
   }
 
-  // `Resume` off the fast path, or with the word of the end.
-  [[gnu::noinline]] arch::Message ResumeUnusual(uintptr_t word, bool cancels = false) {
+  // `Resume` off the fast path, and the only way to cancel.
+  [[gnu::noinline]] arch::Message ResumeSlow(uintptr_t word, bool cancels = false) {
     if (is_finished()) return {0, nullptr};
     if (!is_suspended()) {
       fringe_fatal(
-          "a generator is not resumed while it runs, neither by itself nor by what it resumes.");
+          "a running generator cannot be resumed, by itself or by a generator it has resumed.");
     }
 #if FRINGE_EXCEPTIONS
     ExceptionState* const thread_state = InitThreadExceptionState();
     const ExceptionState resumer_state = *thread_state;
     *thread_state = arch::Closed(&record_) == kInHandler ? exception_state_ : ExceptionState();
     arch::Message message = Switch(word, cancels);
-    if (thread_state->any() != 0) message = SetAside(message, thread_state);
+    if (thread_state->bits() != 0) message = SetAside(message, thread_state);
     *thread_state = resumer_state;
     return message;
 #else
@@ -231,20 +238,21 @@ class alignas(arch::LinkRecord) Control {
 #endif
   }
 
-  // What `Suspend` does in a generator that is being destroyed.
+  // `Suspend` in a generator that is being destroyed.
   [[noreturn, gnu::noinline]] void Unwind() {
 #if FRINGE_EXCEPTIONS
     unwinds_ = true;
-    throw ForcedUnwind{this};
+    ThrowForcedUnwind(this);
 #else
     fringe_fatal(
-        "an unfinished generator is destroyed by an exception in its body, and exceptions are off: "
-        "run it to its end, or give it up with UnsafeUnwrap.");
+        "an unfinished generator cannot be destroyed with -fno-exceptions: run it to its end, "
+        "suspend "
+        "by TrySuspend, or call UnsafeUnwrap.");
 #endif
   }
 
 #if FRINGE_EXCEPTIONS
-  // Takes the exception state of a generator that has suspended in a handler out of the thread.
+  // Moves the exception state of a generator that has suspended in a handler out of the thread.
   //
   // Returns: `message`, so that the fast path need not keep it across the call.
   [[gnu::noinline]] arch::Message SetAside(arch::Message message, ExceptionState* thread_state) {
@@ -254,9 +262,9 @@ class alignas(arch::LinkRecord) Control {
   }
 
   [[noreturn, gnu::noinline]] void Rethrow() {
-    std::exception_ptr exception = std::move(exception_);
+    CaughtException exception = std::move(exception_);
     std::destroy_at(&exception_);
-    std::rethrow_exception(std::move(exception));
+    std::move(exception).Rethrow();
   }
 #endif
 
@@ -264,10 +272,10 @@ class alignas(arch::LinkRecord) Control {
   const size_t size_bytes_;  // from limit up to this object
 #if FRINGE_EXCEPTIONS
   bool unwinds_ = false;  // whether `Unwind` has been called
-  // Neither is set before it is needed: a generator may live for some nanoseconds.
+  // Initialized lazily: a generator may live for a few nanoseconds only.
   union {
     ExceptionState exception_state_;  // in `kInHandler`
-    std::exception_ptr exception_;    // what has left the body, until `Finished`
+    CaughtException exception_;       // the one that has left the body, until `Finished`
   };
 #endif
   [[no_unique_address]] SanitizerHooks sanitizer_hooks_;

@@ -5,11 +5,22 @@
 namespace __cxxabiv1 {
 struct __cxa_eh_globals;
 extern "C" __cxa_eh_globals* __cxa_get_globals() noexcept;
+#if defined(_LIBCPP_VERSION)
+extern "C" int __cxa_thread_atexit(void (*function)(void*), void* argument, void* library) noexcept;
+#endif
 }  // namespace __cxxabiv1
+
+#if defined(_LIBCPP_VERSION)
+extern "C" char __dso_handle;
+#endif
 
 namespace {
 
 constinit fringe::internal::ExceptionState unset = {nullptr, 1};
+#if defined(_LIBCPP_VERSION)
+// In the slot of a thread that ends.
+constinit fringe::internal::ExceptionState ending = {nullptr, 1};
+#endif
 
 }  // namespace
 
@@ -21,6 +32,17 @@ namespace fringe::internal {
 
 ExceptionState* InitThreadExceptionState() {
   auto* const state = reinterpret_cast<ExceptionState*>(__cxxabiv1::__cxa_get_globals());
+#if defined(_LIBCPP_VERSION)
+  // libc++abi frees the state in the destructor of a pthread key, and allocates another when one is
+  // asked for after that. Destructors of other keys may run later and resume generators. So nothing
+  // is cached from the end of the thread on, which begins with what `__cxa_thread_atexit`
+  // registers.
+  if (fringe_thread_slot == &ending) return state;
+  if (fringe_thread_slot == &unset) {
+    __cxxabiv1::__cxa_thread_atexit([](void*) { fringe_thread_slot = &ending; }, nullptr,
+                                    &__dso_handle);
+  }
+#endif
   fringe_thread_slot = state;
   return state;
 }

@@ -26,7 +26,7 @@ struct ExceptionState {
 #endif
 
   // Returns: zero where the thread handles no exception and none is in flight.
-  uintptr_t any() const {
+  uintptr_t bits() const {
 #if defined(__x86_64__) && defined(__LP64__)
     // Both with one load, of bytes 2 to 9: no exception lies in the lowest 64 KiB of memory, and no
     // 65,536 of them are in flight at once. Each of the two comparisons in a resume is one

@@ -1,5 +1,5 @@
-// Stackful generators: functions that run on a stack of their own, suspend from any depth of calls
-// with a value for whoever resumed them, and go on later.
+// Stackful generators: functions that run on their own stack and suspend from any depth of calls.
+// Each time they suspend they pass a value to the resumer.
 //
 //   auto gen = fringe::MakeGenerator<int>(*fringe::OsStack::Create(1 << 16), [](auto& yielder) {
 //     for (int i = 1; i < 4; ++i) yielder.Suspend(i);
@@ -37,9 +37,9 @@ class DefaultStack;  // freestanding builds have none
 
 namespace fringe {
 
-// Whether a generator may be resumed.
+// Whether a generator can be resumed.
 enum class State {
-  kRunnable,     // may be resumed
+  kRunnable,     // can be resumed
   kUnavailable,  // has returned, has thrown, is running, or was moved from
 };
 
@@ -48,11 +48,11 @@ inline namespace FRINGE_ABI {
 
 struct Nothing {};
 
-// `T` as the type of a parameter, also where it is void.
+// `T` as the type of a parameter, which cannot be void.
 template <typename T>
 using Parameter = std::conditional_t<std::is_void_v<T>, Nothing, T>;
 
-// What `Resume` gives: `optional<T>`, `bool` for void, a pointer for references.
+// The result of `Resume`: `optional<T>`, `bool` for void, a pointer for references.
 template <typename T>
 struct ResultOf {
   using type = std::optional<T>;
@@ -71,8 +71,7 @@ template <typename T>
 using Result = typename ResultOf<T>::type;
 
 // Whether a `T` crosses a switch in a register. Other values cross as their address: they stay in
-// the frame of the side that hands them over, and the other side moves them out before anything
-// else happens.
+// the frame of the sender, and the receiver moves them out before it does anything else.
 template <typename T>
 inline constexpr bool kInRegister = false;
 template <typename T>
@@ -87,16 +86,15 @@ struct BytesOf {
 template <typename T>
 uintptr_t ToWord(std::remove_reference_t<T>& value) {
   if constexpr (kInRegister<T>) {
-    const auto bytes = std::bit_cast<BytesOf<T>>(value);
     uintptr_t word = 0;
-    __builtin_memcpy(&word, &bytes, sizeof(bytes));
+    __builtin_memcpy(&word, std::addressof(value), sizeof(value));
     return word;
   } else {
     return reinterpret_cast<uintptr_t>(std::addressof(value));
   }
 }
 
-// Returns: a `T` that is moved from what `word` stands for, or a reference to it.
+// Returns: a `T` that is moved from the value that `word` stands for, or a reference to it.
 template <typename T>
 T FromWord([[maybe_unused]] uintptr_t word) {
   if constexpr (kInRegister<T>) {
@@ -108,6 +106,23 @@ T FromWord([[maybe_unused]] uintptr_t word) {
   }
 }
 
+// Returns: the value that `message` brings, or nothing if it has no record.
+template <typename T>
+[[gnu::always_inline]] inline Result<T> ToResult(arch::Message message) {
+  if constexpr (std::is_void_v<T>) {
+    return message.record != nullptr;
+  } else if constexpr (std::is_reference_v<T>) {
+    return message.record == nullptr ? nullptr
+                                     : reinterpret_cast<std::remove_reference_t<T>*>(message.word);
+  } else if (message.record == nullptr) [[unlikely]] {
+    return std::nullopt;
+  } else if constexpr (kInRegister<T>) {
+    return std::optional<T>(std::in_place, FromWord<T>(message.word));
+  } else {
+    return std::optional<T>(std::in_place, FromWord<T&&>(message.word));
+  }
+}
+
 }  // namespace FRINGE_ABI
 }  // namespace internal
 
@@ -116,29 +131,53 @@ inline namespace FRINGE_ABI {
 template <typename Output, typename Input, Stack StackT>
 class Generator;
 
-// A generator's body suspends through it. It lives as long as the generator, at the base of its
-// stack, and is of no use outside the body.
+// The handle by which a generator's body suspends. It lives as long as the generator, and must not
+// be used outside the body.
 template <typename Output, typename Input = void>
 class Yielder : private internal::Control {
  public:
-  // Hands `output` to the resumer and suspends until the next resume. To be called from any depth
-  // of calls below the body, but not from inside `OnStack`, which is another stack.
+  // Passes `output` to the resumer and suspends until the next resume. It may be called from any
+  // depth of calls below the body, but not from inside `OnStack`, which runs on another stack.
   //
-  // Returns: the argument of that `Resume`.
-  // Errors: fatal where the generator is not the one that runs. In a generator that is being
-  //   destroyed it throws what only `catch (...)` can catch, and that must rethrow.
-  // Cost: one switch, a comparison and the move of `output` by the resumer.
+  // Returns: the argument of the next `Resume`.
+  // Errors: fatal unless this generator is the one that is running. If the generator is being
+  //   destroyed, throws an exception that only `catch (...)` can catch, and must rethrow. (With
+  //   libstdc++, `catch (abi::__forced_unwind&)` catches it too.)
+  // Cost: one switch, a comparison, and a move of `output` by the resumer.
   [[gnu::always_inline]] Input Suspend(internal::Parameter<Output> output)
     requires(!std::is_void_v<Output>)
   {
     return internal::FromWord<Input>(Control::Suspend(internal::ToWord<Output>(output)));
   }
 
-  // The same where there is nothing to hand over.
+  // The same for an `Output` of void.
   [[gnu::always_inline]] Input Suspend()
     requires std::is_void_v<Output>
   {
     return internal::FromWord<Input>(Control::Suspend(0));
+  }
+
+  // As `Suspend`, but throws nothing if the generator is being destroyed: the body must then return
+  // without suspending again. For code without exceptions, callbacks from C, `noexcept` functions
+  // and destructors.
+  //
+  // Returns: the argument of the next `Resume` (a pointer to it if `Input` is a reference, `true`
+  // if
+  //   `Input` is void). If the generator is being destroyed: `nullopt`, null or `false`.
+  // Errors: fatal unless this generator is the one that is running.
+  // Cost: as `Suspend`.
+  [[nodiscard]] [[gnu::always_inline]] internal::Result<Input> TrySuspend(
+      internal::Parameter<Output> output)
+    requires(!std::is_void_v<Output>)
+  {
+    return internal::ToResult<Input>(Control::TrySuspend(internal::ToWord<Output>(output)));
+  }
+
+  // The same for an `Output` of void.
+  [[nodiscard]] [[gnu::always_inline]] internal::Result<Input> TrySuspend()
+    requires std::is_void_v<Output>
+  {
+    return internal::ToResult<Input>(Control::TrySuspend(0));
   }
 
  private:
@@ -148,43 +187,47 @@ class Yielder : private internal::Control {
   using Control::Control;
 };
 
-// A function on a stack of its own that gives `Output`s and takes `Input`s.
+// A function that can be the body of a `Generator<Output, Input>`.
+template <typename F, typename Output, typename Input = void>
+concept GeneratorBody =
+    (std::is_void_v<Input> &&
+     requires(F& body, Yielder<Output, Input>& yielder) { body(yielder); }) ||
+    (!std::is_void_v<Input> &&
+     requires(F& body, Yielder<Output, Input>& yielder, internal::Parameter<Input> (*input)()) {
+       body(yielder, input());
+     });
+
+// A function on its own stack that produces `Output`s and consumes `Input`s.
 //
-// `Output` and `Input` may be any type that can be moved, references, or void. The body is called
-// `body(yielder, input)`, or `body(yielder)` where `Input` is void, with `yielder` a
-// `Yielder<Output, Input>&`, at the first `Resume`. An exception that leaves the body leaves
-// `Resume`.
+// `Output` and `Input` may be any type that can be moved, references, or void. The first `Resume`
+// calls the body, as `body(yielder, input)`, or as `body(yielder)` if `Input` is void, where
+// `yielder` is a `Yielder<Output, Input>&`. An exception that leaves the body leaves `Resume`.
 //
-// May be moved while suspended. A generator that is destroyed before its end is unwound: every
-// destructor in its frames runs. Where exceptions are off this cannot be, and is fatal.
+// It may be moved while suspended. A generator that is destroyed before its end is unwound: every
+// destructor in its frames runs. With -fno-exceptions this is fatal, unless the body suspends by
+// `TrySuspend`.
 //
 // Thread safety: may be resumed on any thread, by one at a time.
 template <typename Output, typename Input = void, Stack StackT = DefaultStack>
 class Generator {
  public:
-  // Whether `F` can be the body of this generator.
-  template <typename F>
-  static constexpr bool kIsBody = [] {
-    if constexpr (std::is_void_v<Input>) {
-      return std::invocable<F&, Yielder<Output, Input>&>;
-    } else {
-      return std::invocable<F&, Yielder<Output, Input>&, Input>;
-    }
-  }();
+  using output_type = Output;
+  using input_type = Input;
+  using stack_type = StackT;
+  using yielder_type = Yielder<Output, Input>;
 
   // Prepares `body` to run on `stack`. It does not run before the first `Resume`.
   //
-  // Errors: fatal where `stack` is too small to hold `body`, where its base is not aligned to
-  //   `kStackAlignment`, and where the CPU keeps a shadow stack.
+  // Errors: fatal if `stack` is too small for `body`, if its base is not aligned to
+  //   `kStackAlignment`, and if the thread runs with a hardware shadow stack.
   // Cost: moves of `body`, and a few stores at the base of the stack.
-  template <typename F>
-    requires GuardedStack<StackT> && kIsBody<F>
+  template <GeneratorBody<Output, Input> F>
+    requires GuardedStack<StackT>
   Generator(StackT stack, F body) : Generator(Unchecked(), std::move(stack), std::move(body)) {}
 
-  // The same on a stack whose overflow is not certain to fault. Whoever calls it answers for the
-  // stack's being large enough: an overflow corrupts memory, and an exception takes some KiB.
-  template <typename F>
-    requires kIsBody<F>
+  // The same on a stack whose overflow may corrupt memory instead of faulting. The caller must
+  // ensure that the stack is large enough; throwing an exception takes a few KiB.
+  template <GeneratorBody<Output, Input> F>
   static Generator Unguarded(StackT stack, F body) {
     return Generator(Unchecked(), std::move(stack), std::move(body));
   }
@@ -192,106 +235,112 @@ class Generator {
 #if __STDC_HOSTED__
   // Prepares `body` to run on a new `DefaultStack` of `kDefaultStackBytes`.
   //
-  // Errors: fatal where there is no such stack; whoever must go on takes the first form.
-  template <typename F, typename Choice = internal::DefaultStackChoice>
-    requires std::same_as<StackT, typename Choice::Type> && kIsBody<F> &&
+  // Errors: fatal if the stack cannot be created; to handle the error, create the stack yourself.
+  template <GeneratorBody<Output, Input> F, typename Choice = internal::DefaultStackChoice>
+    requires std::same_as<StackT, typename Choice::Type> &&
              (!std::same_as<std::remove_cvref_t<F>, Generator>)
   explicit Generator(F body)
       : Generator(Unchecked(), CreateDefaultStack<Choice>(), std::move(body)) {}
 #endif
 
-  // A generator that was moved from is unavailable.
+  // A moved-from generator is unavailable.
   Generator(Generator&& other) noexcept
-      : stack_(std::move(other.stack_)), yielder_(std::exchange(other.yielder_, nullptr)) {}
+      : stack_(std::move(other.stack_)), control_(std::exchange(other.control_, nullptr)) {}
   // Unwinds the body of the generator that is assigned to, as its destructor does.
   Generator& operator=(Generator&& other) noexcept {
     if (this != &other) {
-      if (yielder_ != nullptr) Destroy();
+      if (control_ != nullptr) Destroy();
       stack_ = std::move(other.stack_);
-      yielder_ = std::exchange(other.yielder_, nullptr);
+      control_ = std::exchange(other.control_, nullptr);
     }
     return *this;
   }
 
-  // Unwinds an unfinished body, on its own stack; one that was never resumed is destroyed without
-  // running.
+  // Unwinds an unfinished body, on its own stack. A body that was never resumed is destroyed
+  // without running.
   //
-  // Errors: fatal where the body goes on suspending, where this is the generator that runs, and
-  //   where exceptions are off and the body has begun. Another exception that leaves the body ends
-  //   in `std::terminate`, as from any destructor.
+  // Errors: fatal if the body keeps suspending, and if this generator is running. With
+  //   -fno-exceptions, fatal if the body waits in `Suspend`. Another exception that leaves the body
+  //   ends in `std::terminate`, as from any destructor.
   //
-  // Cost: two comparisons, where the body has ended. It is inlined since a call would make the
+  // Cost: two comparisons if the body has ended. It is inlined because a call would make the
   //   shortest life of a generator 8% longer (Clang 14, 4.1 GHz Xeon, 2026-11;
   //   `BM_GeneratorCreateRunDestroy`).
   [[gnu::always_inline]] ~Generator() {
-    if (yielder_ != nullptr) Destroy();
+    if (control_ != nullptr) Destroy();
   }
 
   // Runs the body until it suspends or ends.
   //
-  // Returns: what the body suspended with. Once it has ended: `nullopt` (`false` where `Output` is
-  //   void, null where it is a reference), then and ever after.
-  // Errors: what leaves the body is thrown, and the generator is then unavailable. Fatal while the
-  //   generator is running, and where it was moved from.
+  // Returns: the body's output. Once the body has ended: `nullopt` (`false` if `Output` is void,
+  //   null if it is a reference), in this call and all later ones.
+  // Errors: an exception that leaves the body is thrown, and the generator is then unavailable.
+  //   Fatal if the generator is running, and if it was moved from.
   // Cost: one switch, two comparisons, and a move of the value.
   [[gnu::always_inline]] internal::Result<Output> Resume(internal::Parameter<Input> input)
     requires(!std::is_void_v<Input>)
   {
-    return ToResult(ResumeWith(internal::ToWord<Input>(input), yielder()));
+    return internal::ToResult<Output>(ResumeWith(internal::ToWord<Input>(input), control()));
   }
 
-  // The same where there is nothing to hand over.
+  // The same for an `Input` of void.
   [[gnu::always_inline]] internal::Result<Output> Resume()
     requires std::is_void_v<Input>
   {
-    return ToResult(ResumeWith(0, yielder()));
+    return internal::ToResult<Output>(ResumeWith(0, control()));
   }
 
-  // Returns: whether it may be resumed.
+  // Returns: whether it can be resumed.
   State state() const {
-    return yielder_ != nullptr && yielder_->is_suspended() ? State::kRunnable : State::kUnavailable;
+    return control_ != nullptr && control_->is_suspended() ? State::kRunnable : State::kUnavailable;
   }
+
+  // Returns: the stack that the body runs on.
+  const StackT& stack() const { return stack_; }
 
   // Returns: the stack of a generator that has returned or thrown.
   // Errors: fatal in any other state.
-  StackT Unwrap() && {
-    if (yielder_ == nullptr || !yielder_->is_finished()) {
-      fringe_fatal("a generator is unwrapped only when its body has returned or thrown.");
+  [[nodiscard]] StackT Unwrap() && {
+    if (control_ == nullptr || !control_->is_finished()) {
+      fringe_fatal("a generator must have returned or thrown before Unwrap.");
     }
     return std::move(*this).UnsafeUnwrap();
   }
 
-  // Gives the body up wherever it is: none of its destructors runs, and what they would release is
-  // leaked.
+  // Abandons the body at its current point: none of its destructors runs, and what they would
+  // release is leaked.
   //
   // Requires: not moved from, and not running.
   // Returns: the stack, for any use.
-  StackT UnsafeUnwrap() && {
-    std::destroy_at(std::exchange(yielder_, nullptr));
+  [[nodiscard]] StackT UnsafeUnwrap() && {
+    std::destroy_at(std::exchange(control_, nullptr));
     return std::move(stack_);
   }
 
-  // An input iterator over what the body suspends with. Its element lies in the suspended body: it
-  // is there until the iterator is incremented or the generator resumed, and may be moved from.
-  // Small trivial values are given by value instead.
+  // An input iterator over the body's outputs. Its element is an object of the suspended body. It
+  // is valid until the iterator is incremented or the generator resumed, and may be moved from.
+  // Small trivial values are returned by value instead.
   class iterator {
    public:
-    // As `std::input_iterator` asks.
+    // As `std::input_iterator` requires.
     using iterator_concept = std::input_iterator_tag;
     using value_type = std::remove_cvref_t<Output>;
     using difference_type = std::ptrdiff_t;
     using reference = std::conditional_t<internal::kInRegister<Output>, Output, Output&&>;
 
-    // Returns: what the body suspended with last.
+    // An iterator at the end.
+    iterator() = default;
+
+    // Returns: the latest output.
     //
     // Requires: not at the end.
     reference operator*() const { return internal::FromWord<reference>(message_.word); }
     // Resumes the body.
     //
     // Requires: not at the end.
-    // Errors: as of `Resume`.
+    // Errors: as `Resume`.
     iterator& operator++() {
-      message_ = ResumeWith(0, yielder_);
+      message_ = ResumeWith(0, control_);
       return *this;
     }
     // Resumes the body.
@@ -303,37 +352,26 @@ class Generator {
 
    private:
     friend Generator;
-    explicit iterator(Yielder<Output, Input>* yielder)
-        : yielder_(yielder), message_(ResumeWith(0, yielder)) {}
+    explicit iterator(internal::Control* control)
+        : control_(control), message_(ResumeWith(0, control)) {}
 
-    Yielder<Output, Input>* yielder_;
-    arch::Message message_;
+    internal::Control* control_ = nullptr;
+    arch::Message message_ = {};
   };
 
-  // Resumes the body and iterates over what it suspends with from there on.
+  // Resumes the body and iterates over its outputs from there on.
   iterator begin()
     requires(std::is_void_v<Input> && !std::is_void_v<Output>)
   {
-    return iterator(yielder());
+    return iterator(control());
   }
 
-  // Returns: what an iterator is equal to when the body has ended.
+  // Returns: the sentinel that an iterator is equal to when the body has ended.
   std::default_sentinel_t end() const
     requires(std::is_void_v<Input> && !std::is_void_v<Output>)
   {
     return {};
   }
-
-#if defined(__cpp_lib_ranges)
-  // A generator that has a name takes part in a pipeline by reference: after
-  // `gen | std::views::take(3)` it is still there to be resumed. One that has none moves into the
-  // pipeline.
-  template <typename Adaptor>
-    requires(std::is_void_v<Input> && !std::is_void_v<Output>)
-  friend auto operator|(Generator& generator, Adaptor&& adaptor) {
-    return std::ranges::ref_view<Generator>(generator) | std::forward<Adaptor>(adaptor);
-  }
-#endif
 
  private:
   struct Unchecked {};
@@ -342,18 +380,17 @@ class Generator {
   Generator(Unchecked, StackT stack, F body) : stack_(std::move(stack)) {
     std::byte* const place =
         internal::Control::Place(stack_.limit(), stack_.base(), sizeof(F), alignof(F));
-    auto* const yielder = static_cast<Yielder<Output, Input>*>(static_cast<void*>(place));
     std::byte* const body_place = internal::Control::BodyPlace(place, sizeof(F), alignof(F));
     new (body_place) F(std::move(body));
-    yielder_ = new (yielder) Yielder<Output, Input>(stack_.limit(), stack_.base());
-    yielder_->Start(internal::Control::AlignDown(body_place, kStackAlignment), &Entry<F>);
+    control_ = new (static_cast<void*>(place)) yielder_type(stack_.limit(), stack_.base());
+    control_->Start(internal::Control::AlignDown(body_place, kStackAlignment), &Entry<F>);
   }
 
-  // What runs first on the stack.
+  // The first function on the stack.
   template <typename F>
   [[noreturn]] static void Entry(uintptr_t word, arch::LinkRecord* record,
                                  arch::LinkRecord* cancelled_record) noexcept {
-    auto* const yielder = static_cast<Yielder<Output, Input>*>(
+    auto* const yielder = static_cast<yielder_type*>(
         internal::Control::Of(record != nullptr ? record : cancelled_record));
     yielder->AtStart();
     void* const body_place =
@@ -364,16 +401,16 @@ class Generator {
     yielder->Finish(word);
   }
 
-  // Returns: what to finish with.
+  // Returns: the word to finish with.
   template <typename F>
-  static uintptr_t Run(F& body, Yielder<Output, Input>& yielder, [[maybe_unused]] uintptr_t word) {
+  static uintptr_t Run(F& body, yielder_type& yielder, [[maybe_unused]] uintptr_t word) {
 #if FRINGE_EXCEPTIONS
     try {
 #endif
       if constexpr (std::is_void_v<Input>) {
         body(yielder);
       } else {
-        // A value of its own: the resumer's is gone by the time of the next resume.
+        // A value of its own: the resumer's may be gone by the next resume.
         body(yielder, internal::FromWord<Input>(word));
       }
 #if FRINGE_EXCEPTIONS
@@ -387,61 +424,57 @@ class Generator {
   }
 
   [[gnu::always_inline]] static arch::Message ResumeWith(uintptr_t word,
-                                                         Yielder<Output, Input>* yielder) {
-    const arch::Message message = yielder->Control::Resume(word);
+                                                         internal::Control* control) {
+    const arch::Message message = control->Resume(word);
     if (message.record == nullptr) [[unlikely]] {
-      yielder->Finished(message.word);
+      control->Finished(message.word);
     }
     return message;
   }
 
-  [[gnu::always_inline]] static internal::Result<Output> ToResult(arch::Message message) {
-    if constexpr (std::is_void_v<Output>) {
-      return message.record != nullptr;
-    } else if constexpr (std::is_reference_v<Output>) {
-      return message.record == nullptr
-                 ? nullptr
-                 : reinterpret_cast<std::remove_reference_t<Output>*>(message.word);
-    } else if (message.record == nullptr) [[unlikely]] {
-      return std::nullopt;
-    } else if constexpr (internal::kInRegister<Output>) {
-      return std::optional<Output>(std::in_place, internal::FromWord<Output>(message.word));
-    } else {
-      return std::optional<Output>(std::in_place, internal::FromWord<Output&&>(message.word));
+  internal::Control* control() const {
+    if (control_ == nullptr) [[unlikely]] {
+      fringe_fatal("a moved-from generator cannot be resumed.");
     }
-  }
-
-  Yielder<Output, Input>* yielder() const {
-    if (yielder_ == nullptr) [[unlikely]] {
-      fringe_fatal("a generator that was moved from is not resumed.");
-    }
-    return yielder_;
+    return control_;
   }
 
   void Destroy() {
-    yielder_->Cancel();
-    std::destroy_at(yielder_);
+    control_->Cancel();
+    std::destroy_at(control_);
   }
 
   StackT stack_;
-  // At the base of the stack; null after a move.
-  Yielder<Output, Input>* yielder_;
+  internal::Control* control_;  // at the base of the stack; null after a move
 };
 
 // Deduces the stack's type. An unguarded stack needs `Generator::Unguarded`.
-template <typename Output, typename Input = void, GuardedStack StackT, typename F>
+template <typename Output, typename Input = void, GuardedStack StackT,
+          GeneratorBody<Output, Input> F>
 Generator<Output, Input, StackT> MakeGenerator(StackT stack, F body) {
   return Generator<Output, Input, StackT>(std::move(stack), std::move(body));
 }
 
+#if __STDC_HOSTED__
+// On a new `DefaultStack`: a function that returns a generator names its types once.
+//
+//   fringe::Generator<int> CountTo(int last) {
+//     return fringe::MakeGenerator<int>([last](auto& yielder) {
+//       for (int i = 1; i <= last; ++i) yielder.Suspend(i);
+//     });
+//   }
+//
+// `body` outlives the function that creates it: it must capture by value, not by reference.
+//
+// Errors: fatal if the stack cannot be created.
+template <typename Output, typename Input = void, GeneratorBody<Output, Input> F,
+          typename Choice = internal::DefaultStackChoice>
+Generator<Output, Input, typename Choice::Type> MakeGenerator(F body) {
+  return Generator<Output, Input, typename Choice::Type>(std::move(body));
+}
+#endif
+
 }  // namespace FRINGE_ABI
 }  // namespace fringe
-
-// libc++ has views from version 15 on.
-#if defined(__cpp_lib_ranges)
-template <typename Output, typename StackT>
-inline constexpr bool std::ranges::enable_view<fringe::Generator<Output, void, StackT>> =
-    !std::is_void_v<Output>;
-#endif
 
 #endif  // FRINGE_GENERATOR_H_

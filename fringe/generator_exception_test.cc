@@ -600,8 +600,8 @@ TEST(GeneratorDestructionDeathTest, CatchAllThatSuspendsForEverIsFatal) {
     gen.Resume();
   };
   constexpr char kSentence[] =
-      "fringe: a catch (...) in a generator that is being destroyed must rethrow, not suspend "
-      "again.\n";
+      "fringe: a generator that is being destroyed cannot go on suspending: a catch (...) must "
+      "rethrow, and a body must return when TrySuspend says so.\n";
   EXPECT_DEATH(run(false), HasSubstr(kSentence));
   EXPECT_DEATH(run(true), HasSubstr(kSentence));
 }

@@ -26,17 +26,18 @@ using ::testing::Optional;
 
 // The messages on standard error, each one whole line.
 constexpr char kResumedWhileItRuns[] =
-    "fringe: a generator is not resumed while it runs, neither by itself nor by what it resumes.\n";
-constexpr char kMovedFrom[] = "fringe: a generator that was moved from is not resumed.\n";
+    "fringe: a running generator cannot be resumed, by itself or by a generator it has resumed.\n";
+constexpr char kMovedFrom[] = "fringe: a moved-from generator cannot be resumed.\n";
 constexpr char kSuspendedElsewhere[] =
-    "fringe: a generator suspends only from its own body, on its own stack, while it runs.\n";
+    "fringe: Suspend must be called from the generator's own body, on its own stack, while it is "
+    "running.\n";
 constexpr char kUnwrappedUnfinished[] =
-    "fringe: a generator is unwrapped only when its body has returned or thrown.\n";
+    "fringe: a generator must have returned or thrown before Unwrap.\n";
 constexpr char kDestroyedFromInside[] =
-    "fringe: a generator is not destroyed from inside itself.\n";
-constexpr char kMisaligned[] = "fringe: a stack's base is aligned to kStackAlignment.\n";
+    "fringe: a generator cannot be destroyed while it is running.\n";
+constexpr char kMisaligned[] = "fringe: the stack's base must be aligned to kStackAlignment.\n";
 constexpr char kTooSmall[] =
-    "fringe: a stack is large enough for the generator's body and its frames.\n";
+    "fringe: the stack is too small for the generator's body and its frames.\n";
 
 OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
@@ -107,7 +108,7 @@ TEST(GeneratorMisuseDeathTest, ResumedAfterAMove) {
 TEST(GeneratorMisuseDeathTest, ResumedAfterUnwrap) {
   auto gen = CountTo(0);
   gen.Resume();
-  std::move(gen).Unwrap();
+  (void)std::move(gen).Unwrap();
   EXPECT_DEATH(gen.Resume(), HasSubstr(kMovedFrom));  // NOLINT(bugprone-use-after-move)
 }
 
@@ -174,26 +175,26 @@ TEST(GeneratorMisuseDeathTest, YielderUsedOnAStackAboveOrBelow) {
 TEST(GeneratorMisuseDeathTest, UnwrappedWhileSuspended) {
   auto gen = CountTo(1);
   gen.Resume();
-  EXPECT_DEATH(std::move(gen).Unwrap(), HasSubstr(kUnwrappedUnfinished));
+  EXPECT_DEATH((void)std::move(gen).Unwrap(), HasSubstr(kUnwrappedUnfinished));
   gen.Resume();
 }
 
 TEST(GeneratorMisuseDeathTest, UnwrappedBeforeItsStart) {
   auto gen = CountTo(1);
-  EXPECT_DEATH(std::move(gen).Unwrap(), HasSubstr(kUnwrappedUnfinished));
+  EXPECT_DEATH((void)std::move(gen).Unwrap(), HasSubstr(kUnwrappedUnfinished));
 }
 
 TEST(GeneratorMisuseDeathTest, UnwrappedAfterAMove) {
   auto gen = CountTo(0);
   gen.Resume();
   auto moved = std::move(gen);
-  EXPECT_DEATH(std::move(gen).Unwrap(),  // NOLINT(bugprone-use-after-move)
+  EXPECT_DEATH((void)std::move(gen).Unwrap(),  // NOLINT(bugprone-use-after-move)
                HasSubstr(kUnwrappedUnfinished));
 }
 
 TEST(GeneratorMisuseDeathTest, UnwrappedFromInsideItself) {
   IntGenerator* self = nullptr;
-  auto gen = MakeGenerator<int>(NewStack(), [&self](auto&) { std::move(*self).Unwrap(); });
+  auto gen = MakeGenerator<int>(NewStack(), [&self](auto&) { (void)std::move(*self).Unwrap(); });
   self = &gen;
   EXPECT_DEATH(gen.Resume(), HasSubstr(kUnwrappedUnfinished));
 }

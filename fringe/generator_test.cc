@@ -196,7 +196,7 @@ TEST(GeneratorTest, BodyIsDestroyedOnceWhenItEnds) {
   gen.Resume();
   EXPECT_EQ(ends, 1);
   gen.Resume();
-  std::move(gen).Unwrap();
+  (void)std::move(gen).Unwrap();
   EXPECT_EQ(ends, 1);
 }
 
@@ -288,7 +288,7 @@ TEST(GeneratorTest, MayBeMovedAfterItsEnd) {
   gen.Resume();
   auto moved = std::move(gen);
   EXPECT_EQ(moved.Resume(), std::nullopt);
-  std::move(moved).Unwrap();
+  (void)std::move(moved).Unwrap();
 }
 
 TEST(GeneratorTest, MayBeMovedByItsOwnBody) {

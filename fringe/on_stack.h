@@ -18,6 +18,7 @@
 
 #include "../arch/arch.h"
 #include "../stacks/stack.h"
+#include "caught_exception.h"
 #include "config.h"
 #include "control.h"
 
@@ -26,22 +27,27 @@ namespace fringe {
 namespace internal {
 inline namespace FRINGE_ABI {
 
-// A call of an `F` on its way to another stack and back.
+// A call of an `F` on another stack.
 template <typename F>
 class Call {
  public:
   using Return = std::invoke_result_t<F>;
 
   explicit Call(F&& function) : function_(std::forward<F>(function)) {}
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  ~Call() {}
 
   Return RunOn(std::byte* limit, std::byte* base) {
     std::byte* const place = Control::Place(limit, base, 0, 1);
     auto* const control = new (place) Control(limit, base);
     control->Start(Control::AlignDown(place, kStackAlignment), &Entry);
-    control->Call(reinterpret_cast<uintptr_t>(this));
+    [[maybe_unused]] const uintptr_t has_thrown = control->Call(reinterpret_cast<uintptr_t>(this));
     std::destroy_at(control);
 #if FRINGE_EXCEPTIONS
-    if (exception_ != nullptr) std::rethrow_exception(std::move(exception_));
+    if (has_thrown != 0) [[unlikely]] {
+      Rethrow();
+    }
 #endif
     if constexpr (std::is_reference_v<Return>) {
       return static_cast<Return>(*result_);
@@ -51,7 +57,7 @@ class Call {
   }
 
  private:
-  // What holds the result until the caller's stack is back.
+  // Holds the result until the caller's stack is back.
   using Result = std::conditional_t<
       std::is_void_v<Return>, std::nullptr_t,
       std::conditional_t<std::is_reference_v<Return>, std::remove_reference_t<Return>*,
@@ -61,13 +67,16 @@ class Call {
                                  arch::LinkRecord*) noexcept {
     Control* const control = Control::Of(record);
     control->AtStart();
-    reinterpret_cast<internal::Call<F>*>(word)->Invoke();
-    control->Finish(0);
+    const uintptr_t has_thrown = reinterpret_cast<internal::Call<F>*>(word)->Invoke();
+    control->Finish(has_thrown);
   }
 
-  void Invoke() {
+  // Returns: whether the function has thrown, as 0 or 1.
+  uintptr_t Invoke() {
 #if FRINGE_EXCEPTIONS
+    void* handled = nullptr;
     try {
+      HandledExceptionsGuard guard(handled);
 #endif
       if constexpr (std::is_void_v<Return>) {
         std::invoke(std::forward<F>(function_));
@@ -78,16 +87,32 @@ class Call {
         result_.emplace(std::invoke(std::forward<F>(function_)));
       }
 #if FRINGE_EXCEPTIONS
+      guard.Release();
+      return 0;
     } catch (...) {
-      exception_ = std::current_exception();
+      new (&exception_) CaughtException(CaughtException::Take());
     }
+    HandledExceptionsGuard::Restore(handled);
+    return 1;
+#else
+    return 0;
 #endif
   }
+
+#if FRINGE_EXCEPTIONS
+  [[noreturn, gnu::noinline]] void Rethrow() {
+    CaughtException exception = std::move(exception_);
+    std::destroy_at(&exception_);
+    std::move(exception).Rethrow();
+  }
+#endif
 
   F&& function_;
   Result result_ = {};
 #if FRINGE_EXCEPTIONS
-  std::exception_ptr exception_;
+  union {
+    CaughtException exception_;  // if `Invoke` has returned 1
+  };
 #endif
 };
 
@@ -96,15 +121,15 @@ class Call {
 
 inline namespace FRINGE_ABI {
 
-// Calls `function()` on `stack`, which is free again afterwards. The caller's exceptions being
-// handled stay visible to it, as in any call.
+// Calls `function()` on `stack`, which is free again afterwards. The function sees the exceptions
+// that its caller is handling, as in any call.
 //
-// A generator does not suspend from inside it: that is fatal.
+// A generator cannot suspend from inside it: that is fatal.
 //
-// Requires: nothing else runs or is suspended on `stack`.
-// Returns: what `function` returns; a value is moved, once or twice.
-// Errors: what `function` throws. Fatal where `stack` is too small, where its base is not
-//   aligned to `kStackAlignment`, and where the CPU keeps a shadow stack.
+// Requires: nothing else is running or suspended on `stack`.
+// Returns: the result of `function`; a value is moved, once or twice.
+// Errors: rethrows any exception that leaves `function`. Fatal if `stack` is too small, if its base
+//   is not aligned to `kStackAlignment`, and if the thread runs with a hardware shadow stack.
 // Cost: two switches.
 template <typename StackT, std::invocable F>
   requires Stack<std::remove_cvref_t<StackT>>

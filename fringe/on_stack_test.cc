@@ -198,9 +198,8 @@ TEST(OnStackDeathTest, SuspendingFromInsideIsFatal) {
   auto gen = MakeGenerator<int>(NewStack(), [&stack](Yielder<int>& yielder) {
     OnStack(stack, [&yielder] { yielder.Suspend(1); });
   });
-  EXPECT_DEATH(gen.Resume(),
-               HasSubstr("fringe: a generator suspends only from its own body, on its "
-                         "own stack, while it runs.\n"));
+  EXPECT_DEATH(gen.Resume(), HasSubstr("fringe: Suspend must be called from the generator's own "
+                                       "body, on its own stack, while it is running.\n"));
 }
 
 // A stack of any address range, even one that violates the contract.
@@ -220,9 +219,9 @@ TEST(OnStackDeathTest, TooSmallAStackIsFatal) {
   // Every size that is too small, down to zero.
   for (const ptrdiff_t size_bytes : {0, 16, 64, 128, 256}) {
     const AnyStack small(stack.base() - size_bytes, stack.base());
-    EXPECT_DEATH(OnStack(small, [] {}),
-                 HasSubstr("fringe: a stack is large enough for the generator's body and its "
-                           "frames.\n"))
+    EXPECT_DEATH(
+        OnStack(small, [] {}),
+        HasSubstr("fringe: the stack is too small for the generator's body and its frames.\n"))
         << size_bytes;
   }
 }
@@ -231,7 +230,7 @@ TEST(OnStackDeathTest, MisalignedBaseIsFatal) {
   const OsStack stack = NewStack();
   const AnyStack misaligned(stack.limit(), stack.base() - kStackAlignment / 2);
   EXPECT_DEATH(OnStack(misaligned, [] {}),
-               HasSubstr("fringe: a stack's base is aligned to kStackAlignment.\n"));
+               HasSubstr("fringe: the stack's base must be aligned to kStackAlignment.\n"));
 }
 
 #if FRINGE_EXCEPTIONS

@@ -115,7 +115,7 @@ TEST(PeerPullTest, NotDefaultConstructible) {
   EXPECT_EQ(source.Resume(Named("a"))->name, "to a");
   EXPECT_EQ(source.Resume(Named("b"))->name, "to b");
 #if !FRINGE_EXCEPTIONS
-  std::move(source).UnsafeUnwrap();
+  (void)std::move(source).UnsafeUnwrap();
 #endif
 }
 
@@ -132,7 +132,7 @@ TEST(PeerPushTest, Values) {
   for (int i = 1; i <= 10; ++i) sink.Resume(i);
   EXPECT_EQ(sum, 55);
 #if !FRINGE_EXCEPTIONS
-  std::move(sink).UnsafeUnwrap();
+  (void)std::move(sink).UnsafeUnwrap();
 #endif
 }
 
@@ -198,7 +198,7 @@ TEST(PeerBothTest, RunningAverage) {
   EXPECT_THAT(average.Resume(4), Optional(3.0));
   EXPECT_THAT(average.Resume(9), Optional(5.0));
 #if !FRINGE_EXCEPTIONS
-  std::move(average).UnsafeUnwrap();
+  (void)std::move(average).UnsafeUnwrap();
 #endif
 }
 

@@ -72,7 +72,7 @@ TEST(SanitizerTest, FramesOnBothSidesAreLetBe) {
     Frame(i);
   }
 #if !FRINGE_EXCEPTIONS
-  std::move(gen).UnsafeUnwrap();
+  (void)std::move(gen).UnsafeUnwrap();
 #endif
 }
 

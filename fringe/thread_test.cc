@@ -89,7 +89,7 @@ TEST(ThreadTest, CreatedResumedAndDestroyedOnDifferentThreads) {
 #if FRINGE_EXCEPTIONS
   std::thread([&gen] { gen.reset(); }).join();
 #else
-  std::move(*gen).UnsafeUnwrap();
+  (void)std::move(*gen).UnsafeUnwrap();
 #endif
 }
 
@@ -424,8 +424,8 @@ void WhileItRunsElsewhere(F then) {
 
 TEST(ThreadDeathTest, ResumedFromTwoThreadsAtOnce) {
   constexpr char kSentence[] =
-      "fringe: a generator is not resumed while it runs, neither by itself nor by what it "
-      "resumes.\n";
+      "fringe: a running generator cannot be resumed, by itself or by a generator it has "
+      "resumed.\n";
   EXPECT_DEATH(WhileItRunsElsewhere([](IntGenerator& gen) { (void)gen.Resume(); }),
                HasSubstr(kSentence));
   // By a thread that has never resumed a generator before.
@@ -447,7 +447,7 @@ TEST(ThreadDeathTest, ResumedFromTwoThreadsAtOnce) {
 
 TEST(ThreadDeathTest, DestroyedOnOneThreadWhileItRunsOnAnother) {
   EXPECT_DEATH(WhileItRunsElsewhere([](IntGenerator& gen) { std::destroy_at(&gen); }),
-               HasSubstr("fringe: a generator is not destroyed"));
+               HasSubstr("fringe: a generator cannot be destroyed"));
 }
 
 // --- The end of a thread inside a generator ------------------------------------------------------

@@ -250,17 +250,17 @@ TEST_P(OneWayTest, TheExampleOfThePageRuns) {
 TEST_P(OneWayTest, MisuseEndsInTheUsersHook) {
   const std::pair<const char*, const char*> cases[] = {
       {"ResumesItself",
-       "fringe: a generator is not resumed while it runs, neither by itself nor by what it "
-       "resumes."},
+       "fringe: a running generator cannot be resumed, by itself or by a generator it has "
+       "resumed."},
       {"SuspendsOnAnotherStack",
-       "fringe: a generator suspends only from its own body, on its own stack, while it runs."},
-      {"UnwrapsUnfinished",
-       "fringe: a generator is unwrapped only when its body has returned or thrown."},
+       "fringe: Suspend must be called from the generator's own body, on its own stack, while it "
+       "is running."},
+      {"UnwrapsUnfinished", "fringe: a generator must have returned or thrown before Unwrap."},
       {"DestroysUnfinished",
        "fringe: an unfinished generator is destroyed by an exception in its body, and exceptions "
        "are off: run it to its end, or give it up with UnsafeUnwrap."},
       {"HasTooSmallAStack",
-       "fringe: a stack is large enough for the generator's body and its frames."},
+       "fringe: the stack is too small for the generator's body and its frames."},
   };
   for (const auto& [name, sentence] : cases) {
     SCOPED_TRACE(name);
