@@ -231,6 +231,53 @@ TEST_P(MakeTest, BuildsAndRuns) {
                 project / "shared"});
 }
 
+// Looks for `main` in a backtrace from inside a generator.
+constexpr char kBacktraceProgram[] = R"(
+#include <unwind.h>
+
+#include <cstdio>
+
+#include "fringe/generator.h"
+
+int main();
+static bool sees_main = false;
+static _Unwind_Reason_Code LookForMain(_Unwind_Context* context, void*) {
+  void* const pc = reinterpret_cast<void*>(_Unwind_GetIP(context) - 1);
+  if (_Unwind_FindEnclosingFunction(pc) == reinterpret_cast<void*>(&main)) sees_main = true;
+  return _URC_NO_REASON;
+}
+int main() {
+  fringe::Generator<int> gen([](auto& yielder) {
+    _Unwind_Backtrace(&LookForMain, nullptr);
+    yielder.Suspend(1);
+  });
+  gen.Resume();
+  std::puts(sees_main ? "main" : "no main");
+}
+)";
+
+// At fixed addresses, the address of a function in a shared library is that of an entry in the
+// program's procedure linkage table.
+TEST_P(MakeTest, BacktracesReachMainHoweverItIsLinked) {
+  setenv("PKG_CONFIG_PATH", (prefix_ / "lib/pkgconfig").c_str(), 1);
+  const fs::path folder = folder_ / ("backtrace " + GetParam());
+  fs::create_directories(folder);
+  std::ofstream(folder / "backtrace.cc") << kBacktraceProgram;
+  for (const auto& [flags, libraries] : std::vector<std::pair<std::string, std::string>>{
+           {"-fPIE -pie", ""}, {"-fno-pie -no-pie", ""}, {"-fno-pie -static", " --static"}}) {
+    // By `eval`, because pkg-config quotes the space in the folder's name for a shell.
+    const std::string command = GetParam() + " -std=c++20 -O2 " + flags +
+                                " $(pkg-config --cflags fringe) backtrace.cc -o backtrace" +
+                                " $(pkg-config --libs" + libraries + " fringe)";
+    const CommandResult built =
+        RunCommand({"sh", "-ec", "cd \"$1\"\neval \"" + command + "\"", "sh", folder});
+    ASSERT_EQ(built.exit_status, 0) << flags << "\n" << built.output;
+    const CommandResult ran =
+        RunCommand({"env", "LD_LIBRARY_PATH=" + (prefix_ / "lib").string(), folder / "backtrace"});
+    EXPECT_EQ(ran.output, "main\n") << flags;
+  }
+}
+
 std::string NameOfCompiler(const ::testing::TestParamInfo<std::string>& compiler) {
   return compiler.param == "g++" ? "Gcc" : "Clang";
 }
