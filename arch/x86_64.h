@@ -59,10 +59,9 @@
 //
 //   in and out      rdi (the word), rsi (the record, or null), rdx (the record, if rsi is null)
 //   saved by hand   rsp rbp rbx, and rip
-//   clobbered       rax rcx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 (Clang from 19 on, or if the
-//   file
-//                   has APX), xmm0-31 (with ymm and zmm), k0-7, tmm0-7 (Clang), st0-7 (unless
-//                   -mno-80387), mm0-7, the flags
+//   clobbered       rax rcx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 (Clang from 19
+//                   on, or if the file has APX), xmm0-31 (with ymm and zmm), k0-7,
+//                   tmm0-7 (Clang), st0-7 (unless -mno-80387), mm0-7, the flags
 //   reserved        fs (thread pointer), gs, ds, es, ss, cs
 
 #ifndef FRINGE_ARCH_X86_64_H_

@@ -26,8 +26,7 @@ class CaughtException {
   // Continues the exception from here.
   //
   // Errors: if nothing catches an exception of another language, its cleanup function is called,
-  // and
-  //   then `std::terminate`.
+  //   and then `std::terminate`.
   [[noreturn]] void Rethrow() &&;
 
  private:

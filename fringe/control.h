@@ -214,8 +214,7 @@ class alignas(arch::LinkRecord) Control {
     }
     fringe_fatal(
         "a generator that is being destroyed cannot go on suspending: a catch (...) must rethrow, "
-        "and "
-        "a body must return when TrySuspend says so.");
+        "and a body must return when TrySuspend says so.");
   }
 
   // `Resume` off the fast path, and the only way to cancel.
@@ -246,8 +245,7 @@ class alignas(arch::LinkRecord) Control {
 #else
     fringe_fatal(
         "an unfinished generator cannot be destroyed with -fno-exceptions: run it to its end, "
-        "suspend "
-        "by TrySuspend, or call UnsafeUnwrap.");
+        "suspend by TrySuspend, or call UnsafeUnwrap.");
 #endif
   }
 

@@ -162,8 +162,7 @@ class Yielder : private internal::Control {
   // and destructors.
   //
   // Returns: the argument of the next `Resume` (a pointer to it if `Input` is a reference, `true`
-  // if
-  //   `Input` is void). If the generator is being destroyed: `nullopt`, null or `false`.
+  //   if `Input` is void). If the generator is being destroyed: `nullopt`, null or `false`.
   // Errors: fatal unless this generator is the one that is running.
   // Cost: as `Suspend`.
   [[nodiscard]] [[gnu::always_inline]] internal::Result<Input> TrySuspend(
