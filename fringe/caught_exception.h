@@ -1,4 +1,4 @@
-// Exceptions of any language on their way from one stack to another.
+// Exceptions of any language on their way from one stack to another. Not for users.
 
 #ifndef FRINGE_CAUGHT_EXCEPTION_H_
 #define FRINGE_CAUGHT_EXCEPTION_H_

@@ -210,6 +210,7 @@ concept GeneratorBody =
 template <typename Output, typename Input = void, Stack StackT = DefaultStack>
 class Generator {
  public:
+  // The template arguments, and the handle that the body is called with.
   using output_type = Output;
   using input_type = Input;
   using stack_type = StackT;
