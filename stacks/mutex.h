@@ -1,14 +1,18 @@
-// A lock with Abseil's annotations over the C++ library's. Not for users.
+// A mutex with Abseil's annotations over the C++ library's. Not for users.
 //
-// It is not `absl::Mutex` because the pool's locks are taken over a `fork`, which the child must
-// come out of alive: Abseil keeps a record of which locks are held behind a lock of its own, which
-// another thread may have at that moment. Nor does this one allocate, where no memory is left.
+// It is not `absl::Mutex`, because the stacks' locks are held across a `fork`, after which the
+// child must be able to use them. Abseil records which locks are held behind a lock of its own,
+// which another thread may hold at that moment. This one also never allocates.
 
 #ifndef FRINGE_STACKS_MUTEX_H_
 #define FRINGE_STACKS_MUTEX_H_
 
+#include <pthread.h>
+
+#include <atomic>
 #include <mutex>
 
+#include "../arch/fatal.h"
 #include "absl/base/thread_annotations.h"
 
 namespace fringe::internal {
@@ -19,11 +23,25 @@ class ABSL_LOCKABLE Mutex {
   Mutex(const Mutex&) = delete;
   Mutex& operator=(const Mutex&) = delete;
 
-  void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
-  void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
+  // Errors: fatal if the running thread holds the mutex: a signal handler has interrupted it.
+  void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
+    // Only the thread itself stores its own address, so a stale value cannot match.
+    if (pthread_equal(owner_.load(std::memory_order_relaxed), pthread_self()) != 0) [[unlikely]] {
+      fringe_fatal(
+          "a signal handler cannot create or release stacks: it interrupted a thread that "
+          "was doing so. Do it outside the handler.");
+    }
+    mutex_.lock();
+    owner_.store(pthread_self(), std::memory_order_relaxed);
+  }
+  void Unlock() ABSL_UNLOCK_FUNCTION() {
+    owner_.store(pthread_t(), std::memory_order_relaxed);
+    mutex_.unlock();
+  }
 
  private:
   std::mutex mutex_;
+  std::atomic<pthread_t> owner_ = pthread_t();
 };
 
 class ABSL_SCOPED_LOCKABLE MutexLock {

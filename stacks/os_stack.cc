@@ -6,29 +6,20 @@
 #include <limits>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "colour.h"
 #include "system.h"
 
 namespace fringe {
-namespace {
 
-using internal::kMaximumColourBytes;
-
-// From the base to the end of the mapping there is less than a page.
-size_t MappedBytes(size_t size_bytes) {
-  return internal::GuardBytes() + internal::RoundUpToPages(size_bytes);
-}
-
-}  // namespace
-
-absl::StatusOr<OsStack> OsStack::Create(size_t size_bytes) {
-  const size_t page_bytes = internal::PageBytes();
-  const size_t guard_bytes = internal::GuardBytes();
-  if (size_bytes >
-      std::numeric_limits<ptrdiff_t>::max() - guard_bytes - 2 * page_bytes - kMaximumColourBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("mmap for a stack of ", size_bytes, " bytes: the size does not fit"));
+absl::StatusOr<OsStack> OsStack::Create(size_t size_bytes, const Options& options) {
+  using internal::kMaximumColourBytes;
+  if (options.guard_bytes > internal::kMaximumGuardBytes) {
+    return internal::GuardTooLarge(options.guard_bytes);
+  }
+  const size_t guard_bytes = internal::GuardBytes(options.guard_bytes);
+  if (size_bytes > std::numeric_limits<ptrdiff_t>::max() - guard_bytes - 2 * internal::PageBytes() -
+                       kMaximumColourBytes) {
+    return internal::StackTooLarge(size_bytes);
   }
   if (size_bytes == 0) size_bytes = 1;
   const size_t rounded_bytes = internal::RoundUpToPages(size_bytes);
@@ -40,7 +31,8 @@ absl::StatusOr<OsStack> OsStack::Create(size_t size_bytes) {
   if (start == nullptr) {
     return internal::SystemError(failed_call, errno, rounded_bytes, /*of_pool=*/false);
   }
-  failed_call = internal::InstallGuard(start, guard_bytes);
+  internal::GuardKind kind;
+  failed_call = internal::InstallGuard(start, guard_bytes, &kind);
   if (failed_call != nullptr) {
     absl::Status status =
         internal::SystemError(failed_call, errno, rounded_bytes, /*of_pool=*/false);
@@ -48,16 +40,18 @@ absl::StatusOr<OsStack> OsStack::Create(size_t size_bytes) {
     return status;
   }
   internal::CountStacks(1);
-  static std::atomic<size_t> next_colour = 0;
+  static constinit std::atomic<size_t> next_colour = 0;
   const size_t colour_bytes =
       internal::ColourBytes(next_colour.fetch_add(1, std::memory_order_relaxed));
-  return OsStack(start + guard_bytes, room_bytes - colour_bytes);
+  return OsStack(start + guard_bytes, room_bytes - colour_bytes, guard_bytes);
 }
 
 OsStack::~OsStack() {
   if (limit_ == nullptr) return;
   internal::CountStacks(-1);
-  internal::UnmapMemory(limit_ - internal::GuardBytes(), MappedBytes(size_bytes_));
+  // From the base to the end of the mapping there is less than a page.
+  internal::UnmapMemory(limit_ - guard_bytes_,
+                        guard_bytes_ + internal::RoundUpToPages(size_bytes_));
 }
 
 }  // namespace fringe

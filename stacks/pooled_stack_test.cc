@@ -390,7 +390,7 @@ TEST(StackPoolDeathTest, SecondReleaseIsFatal) {
         stack.reset();
         _exit(0);
       },
-      "fringe: a stack goes back to its pool once\\.");
+      "fringe: this stack was already returned to its pool\\.");
 }
 
 TEST(StackPoolDeathTest, ReleaseToAnotherPoolIsFatal) {
@@ -400,7 +400,7 @@ TEST(StackPoolDeathTest, ReleaseToAnotherPoolIsFatal) {
         StackPool other;
         other.Release(*one.Acquire());
       },
-      "fringe: a stack goes back to the pool that it is from\\.");
+      "fringe: this stack belongs to another pool, or was moved from\\.");
 }
 
 TEST(StackPoolDeathTest, ReleaseOfAMovedFromStackIsFatal) {
@@ -411,7 +411,7 @@ TEST(StackPoolDeathTest, ReleaseOfAMovedFromStackIsFatal) {
         const PooledStack moved = std::move(stack);
         pool.Release(std::move(stack));
       },
-      "fringe: a stack goes back to the pool that it is from\\.");
+      "fringe: this stack belongs to another pool, or was moved from\\.");
 }
 
 TEST(StackPoolTest, ReleaseIsWhatTheDestructorDoes) {
@@ -437,7 +437,7 @@ TEST(StackPoolDeathTest, PoolThatGoesBeforeItsStacksIsFatal) {
         const std::vector<PooledStack> stacks = AcquireMany(*pool, 3);
         pool.reset();
       },
-      "fringe: a pool of stacks outlives its stacks, and 3 of them still live\\.");
+      "fringe: a StackPool was destroyed while 3 of its stacks were in use: ");
 }
 
 void WriteAt(std::byte* byte) {

@@ -37,16 +37,17 @@ concept Stack = std::movable<S> && requires(const S& stack) {
   { stack.limit() } noexcept -> std::same_as<std::byte*>;
 };
 
-// Specialise it to `true` to promise that an overflow of `S` is certain to fault rather than to
-// corrupt: below `limit()` lies a guard, a range in which every access faults, at least as large as
-// the steps in which the compiler probes a large frame.
+// Specialise it to `true` to promise a guard: below `limit()` is a range in which every access
+// faults, at least as large as the steps in which the compiler probes a large frame. An overflow
+// then faults rather than corrupts, if no frame is larger than the guard or the code is compiled
+// with -fstack-clash-protection, which probes such frames.
 //
 //   template <>
 //   inline constexpr bool fringe::enable_guarded_stack<MyStack> = true;
 template <typename S>
 inline constexpr bool enable_guarded_stack = false;
 
-// A stack whose overflow is certain to fault.
+// A stack with a guard.
 template <typename S>
 concept GuardedStack = Stack<S> && enable_guarded_stack<S>;
 
