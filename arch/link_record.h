@@ -86,7 +86,8 @@ inline uintptr_t Closed(const LinkRecord* record) {
 
 // Makes `Closed` return `reason` until the next `Resume`.
 //
-// Requires: the generator is not running; `reason` is neither zero nor an address on a stack.
+// Requires: the generator is not running; `reason` is not zero and cannot be a stack pointer. The
+//   address of `record` cannot.
 inline void Close(LinkRecord* record, uintptr_t reason) {
   record->resumer.sp = reinterpret_cast<void*>(reason);
 }

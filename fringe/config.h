@@ -1,11 +1,33 @@
 // What the compiler's flags mean for code that is inlined into users.
 //
-// Every macro is 0 or 1. Translation units whose flags differ here see different `Generator`s, in
-// namespaces of their own: handing one from such a unit to another fails at link time rather than
-// corrupting a stack.
+// Every macro is 0 or 1, except those of the mode: exceptions on or off, and AddressSanitizer,
+// ThreadSanitizer or neither. Each mode has a `Generator` of its own, in a namespace of its own. A
+// function with a `Generator` or `Yielder` among its parameters does not link across modes. Other
+// ways across, as a result or a member of a class, link; any use of such a generator is then fatal.
+//
+// Builds in which a generator cannot work are rejected here, as far as the compiler tells.
+// Neither GCC's -fsanitize=shadow-call-stack nor -fsplit-stack of any compiler can be seen.
 
 #ifndef FRINGE_CONFIG_H_
 #define FRINGE_CONFIG_H_
+
+// Stacks of the compiler's own, which all generators of a thread would share, and stack tags.
+#if defined(__has_feature)
+#if __has_feature(safe_stack)
+#error "fringe cannot be used with -fsanitize=safe-stack: compile without it."
+#endif
+#if __has_feature(shadow_call_stack)
+#error "fringe cannot be used with -fsanitize=shadow-call-stack: compile without it."
+#endif
+#if __has_feature(hwaddress_sanitizer)
+#error "fringe cannot be used with -fsanitize=hwaddress: use -fsanitize=address."
+#endif
+#endif
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
+              "fringe cannot be used with -mabi=ms: compile without it.");
+#endif
 
 #if defined(__cpp_exceptions)
 #define FRINGE_EXCEPTIONS 1
@@ -42,22 +64,25 @@
 #define FRINGE_VALGRIND 0
 #endif
 
-#if FRINGE_EXCEPTIONS
-#if FRINGE_ASAN
+// The mode: its number, and the namespace that is named after it.
+#if FRINGE_EXCEPTIONS && !FRINGE_ASAN && !FRINGE_TSAN
+#define FRINGE_MODE 0
+#define FRINGE_ABI exceptions
+#elif !FRINGE_ASAN && !FRINGE_TSAN
+#define FRINGE_MODE 1
+#define FRINGE_ABI no_exceptions
+#elif FRINGE_EXCEPTIONS && FRINGE_ASAN
+#define FRINGE_MODE 2
 #define FRINGE_ABI exceptions_asan
-#elif FRINGE_TSAN
+#elif FRINGE_ASAN
+#define FRINGE_MODE 3
+#define FRINGE_ABI no_exceptions_asan
+#elif FRINGE_EXCEPTIONS
+#define FRINGE_MODE 4
 #define FRINGE_ABI exceptions_tsan
 #else
-#define FRINGE_ABI exceptions
-#endif
-#else
-#if FRINGE_ASAN
-#define FRINGE_ABI no_exceptions_asan
-#elif FRINGE_TSAN
+#define FRINGE_MODE 5
 #define FRINGE_ABI no_exceptions_tsan
-#else
-#define FRINGE_ABI no_exceptions
-#endif
 #endif
 
 #endif  // FRINGE_CONFIG_H_

@@ -81,6 +81,7 @@ class alignas(arch::LinkRecord) Control {
           "the program without one.");
     }
     arch::Init(&record_, sp, entry);
+    if constexpr (FRINGE_MODE != 0) arch::Close(&record_, OpenValue());
   }
 
   static Control* Of(arch::LinkRecord* record) {
@@ -89,9 +90,30 @@ class alignas(arch::LinkRecord) Control {
   }
 
   bool is_suspended() const {
-    return arch::Closed(&record_) == 0 || arch::Closed(&record_) == kInHandler;
+    const uintptr_t closed = arch::Closed(&record_);
+    if (closed == OpenValue() || closed == kInHandler) return true;
+    CheckMode();
+    return false;
   }
-  bool is_finished() const { return arch::Closed(&record_) == kFinished; }
+  bool is_finished() const {
+    if (arch::Closed(&record_) == kFinished) return true;
+    CheckMode();
+    return false;
+  }
+
+  // Fatal if code of another mode has created the generator, unless it is running.
+  [[gnu::noinline]] void CheckMode() const {
+    const uintptr_t closed = arch::Closed(&record_);
+    uintptr_t mode = FRINGE_MODE;
+    if (closed == 0) {
+      mode = 0;
+    } else if (closed == reinterpret_cast<uintptr_t>(&record_)) {
+      mode = 1;
+    } else if (closed < kReasons * kModes) {
+      mode = closed / kReasons;
+    }
+    if (mode != FRINGE_MODE) FailInOtherMode();
+  }
 
   // Runs the generator until it suspends or finishes. Called by the resumer.
   //
@@ -99,7 +121,7 @@ class alignas(arch::LinkRecord) Control {
   [[gnu::always_inline]] arch::Message Resume(uintptr_t word) {
 #if FRINGE_EXCEPTIONS
     ExceptionState* const thread_state = ThreadExceptionState();
-    if ((arch::Closed(&record_) | thread_state->bits()) != 0) [[unlikely]] {
+    if (((arch::Closed(&record_) ^ OpenValue()) | thread_state->bits()) != 0) [[unlikely]] {
       return ResumeSlow(word);
     }
     const arch::Message message = Switch(word);
@@ -108,7 +130,7 @@ class alignas(arch::LinkRecord) Control {
     }
     return message;
 #else
-    if (arch::Closed(&record_) != 0) [[unlikely]] {
+    if (arch::Closed(&record_) != OpenValue()) [[unlikely]] {
       return ResumeSlow(word);
     }
     return Switch(word);
@@ -126,10 +148,9 @@ class alignas(arch::LinkRecord) Control {
   // Returns: the word of that resume, or a message without a record if the generator is being
   //   destroyed.
   [[gnu::always_inline]] arch::Message TrySuspend(uintptr_t word) {
-    if (arch::StackBytesBelow(this) > size_bytes_) [[unlikely]] {
-      fringe_fatal(
-          "Suspend must be called from the generator's own body, on its own stack, while it is "
-          "running.");
+    if ((FRINGE_MODE > 1 && !SuspendsInThisMode()) || arch::StackBytesBelow(this) > size_bytes_)
+        [[unlikely]] {
+      FailToSuspend();
     }
     sanitizer_hooks_.BeforeSuspend();
     const arch::Message message = arch::Suspend(word, &record_);
@@ -161,7 +182,7 @@ class alignas(arch::LinkRecord) Control {
 
   // Unwinds the generator if it is unfinished. Called by the resumer.
   void Cancel() {
-    if (!is_finished()) CancelUnfinished();
+    if (arch::Closed(&record_) != kFinished) CancelUnfinished();
   }
 
   // Called by the resumer when `Resume` has returned `word` without a record: rethrows the
@@ -187,21 +208,65 @@ class alignas(arch::LinkRecord) Control {
   // Whether `unwind` was thrown by `Unwind` here. Its owner's address alone does not tell: an
   // earlier generator on the same stack had the same.
   bool IsUnwoundBy(const ForcedUnwind& unwind) const {
-    return unwinds_ && IsForcedUnwindOf(this, unwind);
+    return unwinds_ != 0 && IsForcedUnwindOf(this, unwind);
   }
 #endif
 
  private:
+  // The record of a generator that is not running is closed with one of `kReasons` numbers of the
+  // mode, or with one of the special values of `OpenValue`.
+  static constexpr uintptr_t kModes = 6;  // FRINGE_MODE is less
+  static constexpr uintptr_t kReasons = 4;
+
   // How many times `Cancel` resumes a generator that suspends again.
   static constexpr int kMaximumUnwinds = 16;
 
   // The reasons for which the record is closed.
-  static constexpr uintptr_t kFinished = 1;
-  static constexpr uintptr_t kInHandler = 2;  // suspended, with an exception state to be restored
+  static constexpr uintptr_t kFinished = 1 + kReasons * FRINGE_MODE;
+  // Suspended, with an exception state to be restored.
+  static constexpr uintptr_t kInHandler = 2 + kReasons * FRINGE_MODE;
+
+  // Returns: the value of `Closed` while the generator is suspended. It differs from mode to mode,
+  //   so that a resume by code of another mode leaves the fast path. Both modes without a sanitizer
+  //   compare with a value that costs no instruction: 0, and an address that is in a register.
+  //   (AArch64 has an instruction for the first comparison only.)
+  [[gnu::always_inline]] uintptr_t OpenValue() const {
+    if constexpr (FRINGE_MODE == 0) return 0;
+    if constexpr (FRINGE_MODE == 1) return reinterpret_cast<uintptr_t>(&record_);
+    return 3 + kReasons * FRINGE_MODE;
+  }
+
+  [[noreturn]] static void FailInOtherMode() {
+    fringe_fatal(
+        "a generator cannot be used by code with other flags than the code that created it: "
+        "compile both with exceptions or both without, and both with the same sanitizer.");
+  }
+
+  // Whether the words after the record are of this mode.
+  bool SuspendsInThisMode() const {
+#if FRINGE_MODE == 0
+    return size_bytes_ != 0;
+#elif FRINGE_MODE == 1
+    return zero_ == 0 && size_bytes_ >= kModes;
+#else
+    return zero_ == 0 && mode_ == FRINGE_MODE;
+#endif
+  }
+
+  [[noreturn, gnu::noinline]] void FailToSuspend() const {
+    const Control* self = this;
+    // Keeps GCC from passing the members instead, which loads them before each check.
+    asm("" : "+r"(self));
+    if (!self->SuspendsInThisMode()) FailInOtherMode();
+    fringe_fatal(
+        "Suspend must be called from the generator's own body, on its own stack, while it is "
+        "running.");
+  }
 
   [[gnu::always_inline]] arch::Message Switch(uintptr_t word, bool cancels = false) {
     sanitizer_hooks_.BeforeResume();
     const arch::Message message = cancels ? arch::Cancel(&record_) : arch::Resume(word, &record_);
+    if constexpr (FRINGE_MODE != 0) arch::Close(&record_, OpenValue());
     sanitizer_hooks_.AfterResume();
     return message;
   }
@@ -240,7 +305,7 @@ class alignas(arch::LinkRecord) Control {
   // `Suspend` in a generator that is being destroyed.
   [[noreturn, gnu::noinline]] void Unwind() {
 #if FRINGE_EXCEPTIONS
-    unwinds_ = true;
+    unwinds_ = 1;
     ThrowForcedUnwind(this);
 #else
     fringe_fatal(
@@ -267,9 +332,23 @@ class alignas(arch::LinkRecord) Control {
 #endif
 
   arch::LinkRecord record_;
+  // The modes without a sanitizer find the size in a word that is less than any size in the other
+  // mode. So a suspension by code of another mode fails the check of the stack pointer.
+#if FRINGE_MODE == 0
   const size_t size_bytes_;  // from limit up to this object
+  uintptr_t unwinds_ = 0;    // whether `Unwind` has been called: 0 or 1, where mode 1 has the size
+#elif FRINGE_MODE == 1
+  const uintptr_t zero_ = 0;  // where mode 0 has the size
+  const size_t size_bytes_;
+#else
+  const uintptr_t zero_ = 0;
+  const uintptr_t mode_ = FRINGE_MODE;
+  const size_t size_bytes_;
 #if FRINGE_EXCEPTIONS
-  bool unwinds_ = false;  // whether `Unwind` has been called
+  uintptr_t unwinds_ = 0;
+#endif
+#endif
+#if FRINGE_EXCEPTIONS
   // Initialized lazily: a generator may live for a few nanoseconds only.
   union {
     ExceptionState exception_state_;  // in `kInHandler`

@@ -151,8 +151,9 @@ class SanitizerHooks {
   void* generator_fiber_;
   void* resumer_fiber_ = nullptr;
 #endif
-#if FRINGE_VALGRIND
-  unsigned valgrind_id_;  // where it runs the program
+#if !FRINGE_ASAN && !FRINGE_TSAN
+  // In programs without Valgrind's headers too: it is not part of the mode.
+  [[maybe_unused]] unsigned valgrind_id_;  // where it runs the program
 #endif
 };
 
