@@ -297,6 +297,17 @@ int Sum(Gen& gen) {
   return sum;
 }
 
+fringe::Generator<int> CountTo(int last) {
+  return fringe::MakeGenerator<int>([last](auto& yielder) {
+    for (int i = 1; i <= last; ++i) yielder.Suspend(i);
+  });
+}
+
+TEST(HeadersTest, FunctionThatReturnsAGenerator) {
+  fringe::Generator<int> gen = CountTo(3);
+  EXPECT_EQ(Sum(gen), 6);
+}
+
 int DeeplyRecursive(int input) { return input == 0 ? 0 : 1 + DeeplyRecursive(input - 1); }
 
 TEST(HeadersTest, OnStack) {
