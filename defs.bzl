@@ -60,24 +60,38 @@ def fringe_cc_test(
     """
     _on_stack(cc_test, _on_stack_test, name, stack, unguarded_stack, stack_malloc, kwargs)
 
-def fringe_cc_library(name, stack = None, unguarded_stack = False, **kwargs):
+def fringe_cc_library(
+        name,
+        stack = None,
+        unguarded_stack = False,
+        stack_for_srcs_only = False,
+        **kwargs):
     """A `cc_library` whose sources have their own default stack, in any binary.
 
     Its dependencies keep the default stack of the binary, and so do sources that include its
-    headers. A header that mentions a generator must therefore name the stack's type.
+    headers. A header that mentions a generator must therefore name the stack's type: otherwise the
+    two would disagree on the type, and corrupt memory.
 
     Args:
       name: the library.
       stack: as for `fringe_cc_binary`, but not a `select`.
       unguarded_stack: as for `fringe_cc_binary`.
+      stack_for_srcs_only: a promise that each generator in `hdrs` names its stack. A library with
+        `stack` and headers must make it.
       **kwargs: as for `cc_library`.
     """
     if not stack:
         _require_stack(name, unguarded_stack)
+        if stack_for_srcs_only:
+            fail("%s sets `stack_for_srcs_only` but not `stack`: remove it, or set `stack`." % name)
         cc_library(name = name, **kwargs)
         return
     if "srcs" not in kwargs:
         fail("fringe_cc_library %s has a `stack` but no `srcs`: add sources, or remove `stack`." % name)
+    if (kwargs.get("hdrs") or kwargs.get("textual_hdrs")) and not stack_for_srcs_only:
+        fail(("fringe_cc_library %s has headers and a `stack`, which is not the default in files that " +
+              "include them: name the stack of each generator in the headers, and set " +
+              "`stack_for_srcs_only = True`.") % name)
     choice = name + "_default_stack_choice"
     default_stack_choice(
         name = choice,
