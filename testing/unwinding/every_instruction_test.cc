@@ -68,13 +68,48 @@ struct Stepping {
   size_t lost = 0;                     // of these: where the resumer's caller was not found
   std::array<const void*, 8> where{};  // the first lost ones
   Arrivals arrivals;
+  size_t pushed_pcs = 0;  // instructions at which a `call` has pushed their own address
+  size_t wrong_after_calls =
+      0;  // callee-saved registers that are wrong in the frame of that `call`
 };
 Stepping stepping;
 
 #if !FRINGE_TESTING_LLVM_UNWINDER
-_Unwind_Reason_Code VisitFrame(_Unwind_Context* context, void* frames) {
+// One walk from an interrupted instruction.
+struct Walk {
+  const ucontext_t& interrupted;
+  int frames = 0;
+  int frames_at_pc = 0;
+};
+
+#if defined(__i386__)
+// Position-independent code finds its address by a `call` of the next instruction. There, an
+// unwinder finds two frames at one address. The registers of both are the interrupted ones.
+void CompareAfterCall(_Unwind_Context* context, Walk& walk) {
+  if (_Unwind_GetIP(context) != ProgramCounter(walk.interrupted)) return;
+  if (++walk.frames_at_pc != 2) return;
+  ++stepping.pushed_pcs;
+  struct Register {
+    int number;  // in the ABI's DWARF mapping
+    int place;   // in the signal's context
+  };
+  for (const Register saved :
+       {Register{3, REG_EBX}, Register{5, REG_EBP}, Register{6, REG_ESI}, Register{7, REG_EDI}}) {
+    const auto found = static_cast<uint32_t>(_Unwind_GetGR(context, saved.number));
+    if (found != static_cast<uint32_t>(walk.interrupted.uc_mcontext.gregs[saved.place])) {
+      ++stepping.wrong_after_calls;
+    }
+  }
+}
+#endif
+
+_Unwind_Reason_Code VisitFrame(_Unwind_Context* context, void* argument) {
+  auto* const walk = static_cast<Walk*>(argument);
   // Wrong rules may lead in circles.
-  if (++*static_cast<int*>(frames) > 1000) return _URC_END_OF_STACK;
+  if (++walk->frames > 1000) return _URC_END_OF_STACK;
+#if defined(__i386__)
+  CompareAfterCall(context, *walk);
+#endif
   CompareRegisters(context, *stepping.record, stepping.arrivals);
   return _URC_NO_REASON;
 }
@@ -92,8 +127,8 @@ void VisitInstruction(const ucontext_t& context) {
 #if FRINGE_TESTING_LLVM_UNWINDER
   const LlvmBacktrace backtrace(context);
 #else
-  int frames = 0;
-  if (stepping.record != nullptr) _Unwind_Backtrace(&VisitFrame, &frames);
+  Walk walk = {context};
+  if (stepping.record != nullptr) _Unwind_Backtrace(&VisitFrame, &walk);
   const Backtrace backtrace;
 #endif
   if (backtrace.InOrder(std::array{stepping.generator, stepping.above_resumer, main_function})) {
@@ -141,9 +176,13 @@ class EveryInstructionTest : public ::testing::Test {
                     << stepping.where[i] << " in the function at " << FunctionOf(stepping.where[i]);
     }
     EXPECT_EQ(stepping.arrivals.wrong, 0U);
+    EXPECT_EQ(stepping.wrong_after_calls, 0U);
 #if !FRINGE_TESTING_LLVM_UNWINDER
     if (stepping.record != nullptr) {
       EXPECT_GT(stepping.arrivals.count, stepping.in_generator / 2);
+#if defined(__i386__) && defined(__PIC__)
+      EXPECT_GE(stepping.pushed_pcs, 2U * kRoundTrips);
+#endif
     }
 #endif
     // Otherwise the test is void: a switch alone has a dozen instructions on each side.
@@ -177,10 +216,17 @@ void RawBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
   *block = 1;
 }
 
+// Leaves values below the caller's stack pointer that are those of no register.
+[[gnu::noinline]] void DirtyStackBelow() {
+  volatile uintptr_t garbage[32];
+  for (volatile uintptr_t& word : garbage) word = 0xa5a5a5a5;
+}
+
 void GrowingBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
   if (stepping.generator == nullptr) stepping.generator = ThisFunction();
   for (arch::Message message = {word, record}; message.record != nullptr;) {
     GrowFrame();
+    DirtyStackBelow();
     message = arch::Suspend(message.word, record);
   }
   arch::Finish(0, record);
@@ -228,6 +274,7 @@ TEST_F(EveryInstructionTest, RawSwitchBetweenFramesThatGrow) {
     const SingleStep step(&VisitInstruction);
     for (int i = 0; i < kRoundTrips; ++i) {
       GrowFrame();
+      DirtyStackBelow();
       arch::Resume(0, generator.record());
     }
     arch::Cancel(generator.record());
