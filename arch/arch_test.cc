@@ -84,6 +84,33 @@ TEST(SwitchTest, NothingRunsBeforeTheFirstResume) {
   EXPECT_EQ(runs, 1);
 }
 
+// A variable whose address nobody takes: GCC knows every function that changes it, and has to be
+// told that a switch may run them.
+int runs_of_body;
+
+[[gnu::noinline]] void ResumeAlone(LinkRecord* record) { Resume(0, record); }
+[[gnu::noinline]] void SuspendAlone(LinkRecord* record) { Suspend(0, record); }
+
+TEST(SwitchTest, MayChangeAVariableOfTheFile) {
+  RawStack stack;
+  runs_of_body = 0;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    for (;;) {
+      const int before = ++runs_of_body;
+      SuspendAlone(record);
+      const int after = runs_of_body;
+      if (after != before + 10) break;
+    }
+  });
+  ResumeAlone(stack.record());
+  int runs = runs_of_body;
+  EXPECT_EQ(runs, 1);
+  runs_of_body += 10;
+  ResumeAlone(stack.record());
+  runs = runs_of_body;
+  EXPECT_EQ(runs, 12);
+}
+
 TEST(SwitchTest, RunsOnTheGivenStackAndComesBack) {
   RawStack stack;
   stack.Start([](uintptr_t, LinkRecord* record) {

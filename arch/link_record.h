@@ -103,12 +103,25 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 template <Side kLeft, bool kCancels = false>
 [[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record);
 
+// Tells GCC that a switch which returned `word` may have run any function. GCC takes "memory" in a
+// statement's clobbers as less than that: callers of a function that switches could keep their
+// copies of the file's static variables, if the function calls nothing else (-fipa-reference).
+//
+// The condition is always false. GCC finds that out only after it has analysed the calls between
+// functions, and so this is no instruction.
+[[gnu::always_inline]] inline void MayHaveRunAnything([[maybe_unused]] uintptr_t word) {
+#if !defined(__clang__)
+  if (__builtin_constant_p(word)) reinterpret_cast<void (*)()>(word)();
+#endif
+}
+
 // Runs the generator of `record` until it suspends or finishes. Its message is `word` and `record`.
 //
 // Requires: the generator is suspended.
 // Returns: the message of its `Suspend` or `Finish`.
 [[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
   const Message message = Switch<Side::kResumer>(word, record);
+  MayHaveRunAnything(message.word);
   record->resumer.sp = nullptr;
   return message;
 }
@@ -116,6 +129,7 @@ template <Side kLeft, bool kCancels = false>
 // Like `Resume`, but tells the generator that it is being destroyed: its message has no record.
 [[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
   const Message message = Switch<Side::kResumer, /*kCancels=*/true>(0, record);
+  MayHaveRunAnything(message.word);
   record->resumer.sp = nullptr;
   return message;
 }
@@ -125,7 +139,9 @@ template <Side kLeft, bool kCancels = false>
 // Requires: the calling function runs on the stack of `record`.
 // Returns: the message of the next `Resume` or `Cancel`.
 [[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  return Switch<Side::kGenerator>(word, record);
+  const Message message = Switch<Side::kGenerator>(word, record);
+  MayHaveRunAnything(message.word);
+  return message;
 }
 
 // Returns control to the resumer of `record` for the last time. Its message is `word` and no
