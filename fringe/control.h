@@ -238,8 +238,8 @@ class alignas(arch::LinkRecord) Control {
 
   [[noreturn]] static void FailInOtherMode() {
     fringe_fatal(
-        "a generator cannot be used by code with other flags than the code that created it: "
-        "compile both with exceptions or both without, and both with the same sanitizer.");
+        "a generator cannot be used by code with other flags than its creator's: compile both with "
+        "the same flags for exceptions and sanitizers.");
   }
 
   // Whether the words after the record are of this mode.

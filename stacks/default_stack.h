@@ -1,7 +1,7 @@
-// The stack of a generator that names none.
+// The stack of generators that do not name one.
 //
-// Which one it is, the build says: `--//flags:default_stack=//stacks:pooled_stack` for everything,
-// or `stack = "//stacks:pooled_stack"` for one target of `//:defs.bzl`.
+// The build chooses it: `--@fringe//flags:default_stack=@fringe//stacks:pooled_stack` for
+// everything, or `stack = "@fringe//stacks:pooled_stack"` for one target of `@fringe//:defs.bzl`.
 
 #ifndef FRINGE_STACKS_DEFAULT_STACK_H_
 #define FRINGE_STACKS_DEFAULT_STACK_H_
@@ -38,13 +38,14 @@ struct DefaultStackChoice {
 
 namespace fringe {
 
-// The stack of a generator that names none: an `OsStack`, unless the build says otherwise.
+// The stack of generators that do not name one: an `OsStack`, unless the build chooses another.
 using DefaultStack = internal::DefaultStackChoice::Type;
 
-static_assert(Stack<DefaultStack>, "the default stack keeps the contract of stacks/stack.h.");
+static_assert(Stack<DefaultStack>,
+              "the default stack must satisfy fringe::Stack (stacks/stack.h).");
 static_assert(GuardedStack<DefaultStack> || FRINGE_UNGUARDED_DEFAULT_STACK,
-              "a default stack that is not guarded has to be asked for: say `unguarded_stack = "
-              "True` beside `stack`, or --//flags:unguarded_default_stack.");
+              "a default stack without a guard must be allowed: set `unguarded_stack = True` with "
+              "`stack`, or --@fringe//flags:unguarded_default_stack.");
 
 // How large such a stack is, in bytes. Only the pages that are touched take memory. (Not `inline`:
 // translation units may differ in it.)

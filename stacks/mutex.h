@@ -27,9 +27,7 @@ class ABSL_LOCKABLE Mutex {
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
     // Only the thread itself stores its own address, so a stale value cannot match.
     if (pthread_equal(owner_.load(std::memory_order_relaxed), pthread_self()) != 0) [[unlikely]] {
-      fringe_fatal(
-          "a signal handler cannot create or release stacks: it interrupted a thread that "
-          "was doing so. Do it outside the handler.");
+      fringe_fatal("a signal handler cannot create or release stacks: do it outside the handler.");
     }
     mutex_.lock();
     owner_.store(pthread_self(), std::memory_order_relaxed);

@@ -272,7 +272,7 @@ TEST(OsStackDeathTest, FailedUnmapIsFatal) {
         const FailingCalls failing(Call::kMunmap, EINVAL);
         stack.reset();
       },
-      HasSubstr("fringe: munmap of a stack failed: Invalid argument."));
+      HasSubstr("fringe: munmap of a stack failed (Invalid argument):"));
 }
 
 // A mapping that cannot be split goes once it can.

@@ -509,7 +509,7 @@ TEST(StackErrorsDeathTest, RefusedUnmapNamesTheCause) {
         const FailingCalls failing(Call::kMunmap, EPERM);
         stack.reset();
       },
-      "munmap of a stack failed: Operation not permitted\\.");
+      "munmap of a stack failed \\(Operation not permitted\\):");
 }
 
 // --- The end of the program ---------------------------------------------------------------------

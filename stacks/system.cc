@@ -291,7 +291,8 @@ absl::Status SystemError(const char* call, int error, size_t size_bytes, bool of
       std::string_view advice;
       if (!FRINGE_LIGHT_GUARDS) {
         advice =
-            "Each guard takes mappings of its own: build with --//flags:light_guards for Linux "
+            "Each guard takes mappings of its own: build with --@fringe//flags:light_guards for "
+            "Linux "
             "6.13 or later, or raise";
       } else if (light_guards.load(std::memory_order_relaxed) == kHasProtectedOnly) {
         advice =

@@ -23,7 +23,7 @@ int Munmap(uintptr_t start, uintptr_t end) {
 [[noreturn]] void EndBecauseOfRefusal(int error) {
   char sentence[160];
   std::snprintf(sentence, sizeof(sentence),
-                "munmap of a stack failed: %s. Allow munmap in the process's sandbox, or look for "
+                "munmap of a stack failed (%s): allow munmap in the process's sandbox, or look for "
                 "code that has unmapped the stack.",
                 std::strerror(error));
   fringe_fatal(sentence);

@@ -211,7 +211,7 @@ TEST(UnmapQueueDeathTest, AnyOtherRefusalIsFatalAndNamed) {
         queue->Reserve();
         Unmap(*queue, 1);
       },
-      "fringe: munmap of a stack failed: Operation not permitted\\.");
+      "fringe: munmap of a stack failed \\(Operation not permitted\\):");
 }
 
 }  // namespace
