@@ -33,7 +33,7 @@ inline bool MayRunUnderValgrind() {
 
 inline bool RunsUnderValgrind() {
   if (RUNNING_ON_VALGRIND != 0) return true;
-  // Whoever asks at the same time gets the same answer.
+  // Concurrent calls get the same answer.
   __atomic_store_n(&runs_without_valgrind, true, __ATOMIC_RELAXED);
   return false;
 }
@@ -73,7 +73,7 @@ class SanitizerHooks {
   ~SanitizerHooks() {
 #if FRINGE_ASAN
     __lsan_unregister_root_region(limit_, size_bytes_);
-    // Frames that were given up leave their redzones poisoned for whoever gets the memory next.
+    // Abandoned frames leave their redzones poisoned for the next owner of the memory.
     __asan_unpoison_memory_region(limit_, size_bytes_);
 #endif
 #if FRINGE_TSAN

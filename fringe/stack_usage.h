@@ -58,7 +58,7 @@ class StackUsage {
 
   // Returns: how many bytes have been used, in whole words, since the stack was painted.
   // Cost: reads what was not used.
-  // Thread safety: not while another thread runs on the stack. Whoever runs on it may ask.
+  // Thread safety: not while another thread runs on the stack. The function that runs on it may call this.
   size_t used_bytes() const;
 
   // Returns: how many bytes the stack has.
@@ -129,14 +129,14 @@ class MeasuredStack {
 template <typename StackT>
 inline constexpr bool enable_guarded_stack<MeasuredStack<StackT>> = enable_guarded_stack<StackT>;
 
-// Looks how far down a stack has memory. It may be asked of stacks in use, however many: it writes
-// nothing, and needs no preparation.
+// Finds how much of a stack is resident. It may be called for any number of stacks, also while they
+// are in use: it writes nothing and needs no preparation.
 //
-// Returns: how many bytes lie between the base and the end of the lowest page that was touched,
-//   by whoever had that memory; `nullopt` where the system does not say. So it is never less than
-//   what was used, but for pages that the system has swapped out. A new `OsStack` was touched by
-//   nobody. Unused stacks of a `StackPool` keep up to `Options::resident_bytes`; a heap hands out
-//   what others have touched.
+// Returns: the number of bytes from the base down to the end of the lowest page that was touched;
+//   `nullopt` if the system does not report it. It is never less than what was used, except for
+//   pages that the system has swapped out. Pages of a new `OsStack` are untouched. Unused stacks of
+//   a `StackPool` keep up to `Options::resident_bytes`, and those of a heap may have been touched
+//   by earlier owners.
 // Cost: a system call for each MiB of the stack that was not touched.
 // Thread safety: any thread.
 template <Stack StackT>

@@ -760,7 +760,7 @@ TEST_P(StackPoolFaultTest, EachCallFailsInItsTurn) {
     }
     if (HasFatalFailure() || HasNonfatalFailure() || calls <= skipped) break;
   }
-  // What only gives memory back fails without an error to whoever wants a stack.
+  // A refusal to return memory is not an error for the callers that acquire a stack.
   if (call == Call::kMincore || call == Call::kMunmap) {
     EXPECT_EQ(most_errors, 0);
   }

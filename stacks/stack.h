@@ -11,10 +11,10 @@
 //     ...
 //   };
 //
-// Whoever writes one promises that
+// The author of a stack promises that
 //   * `base()` is a multiple of `kStackAlignment`;
-//   * every byte from `limit()` up to `base()` may be read and written, by nobody else, for as long
-//     as the stack or what it was moved into lives;
+//   * every byte from `limit()` up to `base()` may be read and written, and is used by nothing else,
+//     while the stack or the one that it was moved into exists;
 //   * neither address changes when the stack is moved.
 
 #ifndef FRINGE_STACKS_STACK_H_
