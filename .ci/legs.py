@@ -13,9 +13,8 @@ SWITCH = "switch"
 COMPILER = "switch,compiler"
 # In addition, everything that the libraries promise.
 CORE = "switch,compiler,fringe,stacks,-lto,-valgrind"
-# Tests that look at the CPU, and the stacks, which depend on its pages.
-CPU = "switch,compiler,stacks,-valgrind"
-DEBUGGERS = CPU + ",registers,unwinding,debuggers,hardening,mixed_flags,default_stack"
+# What depends on the CPU, with tests of debuggers and of whole programs.
+CPU = "switch,compiler,registers,unwinding,debuggers,hardening,mixed_flags,default_stack"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,27 +77,27 @@ LEGS = [
         + ("//stacks:stack_contract_test",),
     ),
     bazel("gcc", "fp", tags=SWITCH),
-    bazel("gcc", "native", tags=SWITCH),
+    bazel("gcc", "native", tags="switch,-unwinding"),
     bazel("gcc", "lto", tags=COMPILER),
     bazel("hardened", tags="hardening"),
     bazel("clang", "o0", tags=COMPILER, quick=True, quick_tags=SWITCH),
-    bazel("clang", "o2", tags=CORE.replace("-lto,-valgrind", "lto")),
+    bazel("clang", "o2", tags=CORE.replace("-lto", "lto,registers")),
     bazel("clang", "asan", "ubsan", tags=CORE),
-    bazel("clang", "tsan", tags="fringe,threads,-lto,-valgrind"),
+    bazel("clang", "tsan", tags="compiler,threads"),
     bazel("clang", "noexcept", tags=COMPILER),
     bazel("clang", "fp", tags=SWITCH),
-    bazel("clang", "native", tags=SWITCH),
+    bazel("clang", "native", tags="switch,-unwinding"),
     bazel("clang", "lto", tags=COMPILER),
     bazel("libcxx", tags=CORE),
     bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
-    # Other CPUs, in an emulator unless this machine runs their code. Of the tests of portable code,
-    # x86 and arm run all on 32 bits, and s390x on a big-endian CPU.
+    # Other CPUs, in an emulator unless this machine runs their code. x86 runs all tests of portable
+    # code on 32 bits, and s390x on a big-endian CPU. aarch64, riscv64 and ppc64le are like x86_64 there.
     bazel("x86", tags="-valgrind"),
     bazel("s390x", tags=CORE),
-    bazel("arm", tags=CORE),
-    bazel("aarch64", tags=DEBUGGERS),
-    bazel("riscv64", tags=DEBUGGERS),
-    bazel("ppc64le", tags=CPU),
+    bazel("aarch64", tags=CPU),
+    bazel("arm", tags=COMPILER),
+    bazel("riscv64", tags=CPU),
+    bazel("ppc64le", tags=COMPILER),
     bazel(
         "aarch64-hardened",
         targets=("//testing/hardening/...",)

@@ -52,7 +52,8 @@ class Result:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
-    reason: str = ""  # Why cases were skipped, or what failed outside of any case.
+    reason: str = ""  # What failed outside of any case.
+    why_skipped: str = ""
     ok: bool = True
     seconds: float = 0
 
@@ -108,7 +109,7 @@ def bazel_leg(leg):
     if not events.exists() or not events.stat().st_size:
         return Result(ok=False, reason=reason or "Bazel did not start")
     passed, failed, skipped, why = count_cases.count(events)
-    return Result(passed, failed, skipped, reason or why, status == 0)
+    return Result(passed, failed, skipped, reason, why, status == 0)
 
 
 def script_leg(leg):
@@ -118,8 +119,9 @@ def script_leg(leg):
     status, reason = run(leg.command, output, env={**os.environ, "CONSUMER_FLAGS": flags})
     match = SUMMARY.match(output[-1]) if output else None
     reasons = [line.strip() for line in output if line.strip().startswith("skipped")]
-    reason = reason or (reasons[-1].removeprefix("skipped").lstrip(": ") if reasons else "")
-    return Result(*map(int, match.groups()) if match else (), reason, status == 0)
+    why = reasons[-1].removeprefix("skipped").lstrip(": ") if reasons else ""
+    counts = map(int, match.groups()) if match else (0, 0, 0)
+    return Result(*counts, reason, why, status == 0)
 
 
 def check_leg(leg):
@@ -225,9 +227,9 @@ def word_on(result):
     if result.passed + result.failed + result.skipped == 0:
         return "FAILED, ran nothing" + because, False
     if result.failed or not result.ok:
-        return "FAILED" + (because if not result.ok else ""), False
+        return "FAILED" + because, False
     if result.passed == 0:
-        return "skipped" + because, True
+        return f"skipped: {result.why_skipped}", True
     return "ok", True
 
 

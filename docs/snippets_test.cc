@@ -18,7 +18,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "examples/run_program.h"
 #include "fringe/generator.h"
 #include "fringe/on_stack.h"
 #include "fringe/stack_usage.h"
@@ -28,6 +27,7 @@
 #include "stacks/pooled_stack.h"
 #include "stacks/span_stack.h"
 #include "stacks/stack.h"
+#include "testing/support/command.h"
 
 // The stack in stacks/stack.h. All objects share the same memory.
 class MyStack {
@@ -43,6 +43,9 @@ template <>
 inline constexpr bool fringe::enable_guarded_stack<MyStack> = true;
 
 namespace {
+
+using fringe::testing::CommandResult;
+using fringe::testing::RunProgram;
 
 // Returns: the files that an environment variable lists, separated by spaces.
 std::vector<std::string> Files(const char* variable) {
@@ -189,9 +192,9 @@ TEST(SnippetsTest, ReadmeBeginsWithTheQuickstart) {
   ASSERT_NE(first_include, std::string::npos);
   EXPECT_EQ(programs.front(), quickstart.substr(first_include));
 
-  const Outcome outcome = RunProgram({});
+  const CommandResult outcome = RunProgram({});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(outcome.standard_output, outputs.front());
+  EXPECT_EQ(outcome.output, outputs.front());
 }
 
 // The snippets print to `std::cout`.

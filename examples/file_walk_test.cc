@@ -14,9 +14,9 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "examples/scratch_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "testing/support/scratch_folder.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define FRINGE_HEAP_IS_SANITIZED 1
@@ -31,6 +31,7 @@
 
 namespace {
 
+using fringe::testing::ScratchFolder;
 using testing::IsSupersetOf;
 using testing::UnorderedElementsAre;
 

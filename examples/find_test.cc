@@ -10,13 +10,16 @@
 #include <string>
 #include <vector>
 
-#include "examples/run_program.h"
-#include "examples/scratch_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "testing/support/command.h"
+#include "testing/support/scratch_folder.h"
 
 namespace {
 
+using fringe::testing::CommandResult;
+using fringe::testing::RunProgram;
+using fringe::testing::ScratchFolder;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -50,82 +53,81 @@ class FindTest : public testing::Test {
 };
 
 TEST_F(FindTest, ListsEverything) {
-  const Outcome outcome = RunProgram({folder_.path()});
+  const CommandResult outcome = RunProgram({folder_.path()});
   EXPECT_EQ(outcome.exit_status, 0);
   EXPECT_THAT(
-      SortedLines(outcome.standard_output),
+      SortedLines(outcome.output),
       ElementsAre(folder_.path(), folder_.path("a.txt"), folder_.path("b"), folder_.path("b/c.txt"),
                   folder_.path("b/d.cc"), folder_.path("b/e"), folder_.path("b/e/f.txt")));
-  EXPECT_EQ(outcome.standard_error, "");
+  EXPECT_EQ(outcome.errors, "");
 }
 
 TEST_F(FindTest, ListsASingleFile) {
-  const Outcome outcome = RunProgram({folder_.path("a.txt")});
+  const CommandResult outcome = RunProgram({folder_.path("a.txt")});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(outcome.standard_output, folder_.path("a.txt") + "\n");
+  EXPECT_EQ(outcome.output, folder_.path("a.txt") + "\n");
 }
 
 TEST_F(FindTest, NameSelectsByTheLastComponent) {
-  const Outcome outcome = RunProgram({folder_.path(), "--name=*.txt"});
+  const CommandResult outcome = RunProgram({folder_.path(), "--name=*.txt"});
   EXPECT_EQ(outcome.exit_status, 0);
   EXPECT_THAT(
-      SortedLines(outcome.standard_output),
+      SortedLines(outcome.output),
       ElementsAre(folder_.path("a.txt"), folder_.path("b/c.txt"), folder_.path("b/e/f.txt")));
 }
 
 TEST_F(FindTest, StatsCountsTheCallbacksOfAWholeWalk) {
-  const Outcome outcome = RunProgram({folder_.path(), "--stats"});
-  EXPECT_EQ(outcome.standard_error, "find: 7 callbacks\n");
+  const CommandResult outcome = RunProgram({folder_.path(), "--stats"});
+  EXPECT_EQ(outcome.errors, "find: 7 callbacks\n");
 }
 
 // The walk stops after the last file that is listed, however large the tree is.
 TEST_F(FindTest, LimitStopsWithoutWalkingTheRest) {
   for (int i = 0; i < 1000; ++i) folder_.Write("many/" + std::to_string(i));
-  const Outcome whole = RunProgram({folder_.path(), "--stats"});
-  EXPECT_EQ(whole.standard_error, "find: 1008 callbacks\n");
+  const CommandResult whole = RunProgram({folder_.path(), "--stats"});
+  EXPECT_EQ(whole.errors, "find: 1008 callbacks\n");
   for (const size_t limit : {1u, 2u, 5u, 900u}) {
-    const Outcome outcome =
+    const CommandResult outcome =
         RunProgram({folder_.path(), "--limit=" + std::to_string(limit), "--stats"});
     EXPECT_EQ(outcome.exit_status, 0);
-    EXPECT_EQ(Lines(outcome.standard_output).size(), limit);
-    EXPECT_EQ(outcome.standard_error, "find: " + std::to_string(limit) + " callbacks\n");
+    EXPECT_EQ(Lines(outcome.output).size(), limit);
+    EXPECT_EQ(outcome.errors, "find: " + std::to_string(limit) + " callbacks\n");
   }
 }
 
 TEST_F(FindTest, LimitCountsWhatIsListedNotWhatIsSeen) {
-  const Outcome outcome = RunProgram({folder_.path(), "--name=*.txt", "--limit=2"});
+  const CommandResult outcome = RunProgram({folder_.path(), "--name=*.txt", "--limit=2"});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(Lines(outcome.standard_output).size(), 2u);
+  EXPECT_EQ(Lines(outcome.output).size(), 2u);
 }
 
 TEST_F(FindTest, LimitZeroLooksAtNothing) {
-  const Outcome outcome = RunProgram({folder_.path(), "--limit=0", "--stats"});
+  const CommandResult outcome = RunProgram({folder_.path(), "--limit=0", "--stats"});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(outcome.standard_output, "");
-  EXPECT_EQ(outcome.standard_error, "find: 0 callbacks\n");
+  EXPECT_EQ(outcome.output, "");
+  EXPECT_EQ(outcome.errors, "find: 0 callbacks\n");
 }
 
 TEST_F(FindTest, LimitBeyondTheEndEndsThere) {
-  const Outcome outcome = RunProgram({folder_.path(), "--limit=1000"});
+  const CommandResult outcome = RunProgram({folder_.path(), "--limit=1000"});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(Lines(outcome.standard_output).size(), 7u);
+  EXPECT_EQ(Lines(outcome.output).size(), 7u);
 }
 
 TEST_F(FindTest, PathThatDoesNotExist) {
-  const Outcome outcome = RunProgram({folder_.path("absent")});
+  const CommandResult outcome = RunProgram({folder_.path("absent")});
   EXPECT_EQ(outcome.exit_status, 1);
-  EXPECT_EQ(outcome.standard_output, "");
-  EXPECT_EQ(outcome.standard_error,
-            "find: " + folder_.path("absent") + ": No such file or directory\n");
+  EXPECT_EQ(outcome.output, "");
+  EXPECT_EQ(outcome.errors, "find: " + folder_.path("absent") + ": No such file or directory\n");
 }
 
 TEST_F(FindTest, SymbolicLinksAreListedAndNotFollowed) {
   ASSERT_EQ(symlink("..", folder_.path("b/up").c_str()), 0);
   ASSERT_EQ(symlink("nowhere", folder_.path("b/dangling").c_str()), 0);
-  const Outcome outcome = RunProgram({folder_.path("b")});
+  const CommandResult outcome = RunProgram({folder_.path("b")});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(Lines(outcome.standard_output).size(), 7u);
-  EXPECT_EQ(outcome.standard_error, "");
+  EXPECT_EQ(Lines(outcome.output).size(), 7u);
+  EXPECT_EQ(outcome.errors, "");
 }
 
 // Makes file permissions apply to a process of the superuser too.
@@ -141,49 +143,49 @@ TEST_F(FindTest, WhatCannotBeReadIsReportedAndPassedOver) {
   folder_.Write("b/names_only/file");
   ASSERT_EQ(chmod(folder_.path("b/hidden").c_str(), 0), 0);
   ASSERT_EQ(chmod(folder_.path("b/names_only").c_str(), 0400), 0);
-  const Outcome outcome =
+  const CommandResult outcome =
       RunProgram({folder_.path(), "--stats"}, {.prepare = GiveUpOverridingPermissions});
   ASSERT_EQ(chmod(folder_.path("b/hidden").c_str(), 0700), 0);
   ASSERT_EQ(chmod(folder_.path("b/names_only").c_str(), 0700), 0);
-  if (outcome.exit_status == kNotPrepared) {
+  if (outcome.exit_status == CommandResult::kNotPrepared) {
     GTEST_SKIP() << "runs as root and cannot drop the capability to read everything";
   }
 
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_THAT(SortedLines(outcome.standard_output),
+  EXPECT_THAT(SortedLines(outcome.output),
               ElementsAre(folder_.path(), folder_.path("a.txt"), folder_.path("b"),
                           folder_.path("b/c.txt"), folder_.path("b/d.cc"), folder_.path("b/e"),
                           folder_.path("b/e/f.txt"), folder_.path("b/names_only")));
-  EXPECT_THAT(Lines(outcome.standard_error),
+  EXPECT_THAT(Lines(outcome.errors),
               UnorderedElementsAre(
                   "find: 10 callbacks", "find: " + folder_.path("b/hidden") + ": Permission denied",
                   "find: " + folder_.path("b/names_only/file") + ": Permission denied"));
 }
 
 TEST_F(FindTest, OutputThatCannotBeWritten) {
-  const Outcome outcome = RunProgram(
+  const CommandResult outcome = RunProgram(
       {folder_.path()}, {.prepare = [] { return close(STDOUT_FILENO) == 0 || errno == EBADF; }});
   EXPECT_EQ(outcome.exit_status, 1);
-  EXPECT_EQ(outcome.standard_error, "find: cannot write to standard output\n");
+  EXPECT_EQ(outcome.errors, "find: cannot write to standard output\n");
 }
 
 TEST_F(FindTest, WrongArguments) {
   for (const auto& arguments : std::vector<std::vector<std::string>>{{}, {"a", "b"}}) {
-    const Outcome outcome = RunProgram(arguments);
+    const CommandResult outcome = RunProgram(arguments);
     EXPECT_EQ(outcome.exit_status, 2);
-    EXPECT_EQ(outcome.standard_output, "");
-    EXPECT_THAT(Lines(outcome.standard_error), ElementsAre(StartsWith("find: ")));
+    EXPECT_EQ(outcome.output, "");
+    EXPECT_THAT(Lines(outcome.errors), ElementsAre(StartsWith("find: ")));
   }
-  const Outcome outcome = RunProgram({folder_.path(), "--limit=-1"});
+  const CommandResult outcome = RunProgram({folder_.path(), "--limit=-1"});
   EXPECT_NE(outcome.exit_status, 0);
-  EXPECT_THAT(outcome.standard_output, IsEmpty());
-  EXPECT_THAT(outcome.standard_error, HasSubstr("limit"));
+  EXPECT_THAT(outcome.output, IsEmpty());
+  EXPECT_THAT(outcome.errors, HasSubstr("limit"));
 }
 
 TEST_F(FindTest, HelpNamesTheFlags) {
-  const Outcome outcome = RunProgram({"--help"});
-  EXPECT_THAT(outcome.standard_output, AllOf(HasSubstr("find PATH"), HasSubstr("--name"),
-                                             HasSubstr("--limit"), HasSubstr("--stats")));
+  const CommandResult outcome = RunProgram({"--help"});
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("find PATH"), HasSubstr("--name"),
+                                    HasSubstr("--limit"), HasSubstr("--stats")));
 }
 
 }  // namespace

@@ -1,13 +1,16 @@
-#include "examples/run_program.h"
 #include "gtest/gtest.h"
+#include "testing/support/command.h"
 
 namespace {
 
+using fringe::testing::CommandResult;
+using fringe::testing::RunProgram;
+
 TEST(QuickstartTest, PrintsThreeNumbers) {
-  const Outcome outcome = RunProgram({});
+  const CommandResult outcome = RunProgram({});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(outcome.standard_output, "1\n2\n3\n");
-  EXPECT_EQ(outcome.standard_error, "");
+  EXPECT_EQ(outcome.output, "1\n2\n3\n");
+  EXPECT_EQ(outcome.errors, "");
 }
 
 }  // namespace

@@ -1,19 +1,22 @@
 #include <string>
 
-#include "examples/run_program.h"
-#include "examples/scratch_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "testing/support/command.h"
+#include "testing/support/scratch_folder.h"
 
 namespace {
 
+using fringe::testing::CommandResult;
+using fringe::testing::RunProgram;
+using fringe::testing::ScratchFolder;
 using testing::AllOf;
 using testing::HasSubstr;
 
 class SameFringeTest : public testing::Test {
  protected:
   // Compares two trees. The second comes from the standard input.
-  Outcome Compare(const std::string& left, const std::string& right) {
+  CommandResult Compare(const std::string& left, const std::string& right) {
     return RunProgram({folder_.Write("left", left), "-"}, {.standard_input = right});
   }
 
@@ -21,61 +24,62 @@ class SameFringeTest : public testing::Test {
 };
 
 TEST_F(SameFringeTest, SameHoweverNested) {
-  const Outcome outcome = Compare("((a b) (c d))", "(a (b (() (c) d)))");
+  const CommandResult outcome = Compare("((a b) (c d))", "(a (b (() (c) d)))");
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(outcome.standard_output,
+  EXPECT_EQ(outcome.output,
             "The fringes are the same: leaves 4\n"
             "Nodes visited: left 7 of 7, right 9 of 9\n");
-  EXPECT_EQ(outcome.standard_error, "");
+  EXPECT_EQ(outcome.errors, "");
 }
 
 TEST_F(SameFringeTest, TwoFiles) {
-  const Outcome outcome = RunProgram({folder_.Write("left", "a"), folder_.Write("right", "(a)\n")});
+  const CommandResult outcome =
+      RunProgram({folder_.Write("left", "a"), folder_.Write("right", "(a)\n")});
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(outcome.standard_output,
+  EXPECT_EQ(outcome.output,
             "The fringes are the same: leaves 1\n"
             "Nodes visited: left 1 of 1, right 2 of 2\n");
 }
 
 TEST_F(SameFringeTest, NoLeaves) {
-  const Outcome outcome = Compare("()", "(() (()))");
+  const CommandResult outcome = Compare("()", "(() (()))");
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(outcome.standard_output,
+  EXPECT_EQ(outcome.output,
             "The fringes are the same: leaves 0\n"
             "Nodes visited: left 1 of 1, right 4 of 4\n");
 }
 
 // Nodes after the first difference are not visited.
 TEST_F(SameFringeTest, FirstDifferenceEndsBothWalks) {
-  const Outcome outcome = Compare("((a b) (c d) e f g)", "(a (b (x d)))");
+  const CommandResult outcome = Compare("((a b) (c d) e f g)", "(a (b (x d)))");
   EXPECT_EQ(outcome.exit_status, 1);
-  EXPECT_EQ(outcome.standard_output,
+  EXPECT_EQ(outcome.output,
             "The fringes differ at leaf 3: the left is c, the right is x\n"
             "Nodes visited: left 6 of 10, right 6 of 7\n");
 }
 
 TEST_F(SameFringeTest, OneEndsBeforeTheOther) {
-  const Outcome outcome = Compare("(a b)", "(a b c)");
+  const CommandResult outcome = Compare("(a b)", "(a b c)");
   EXPECT_EQ(outcome.exit_status, 1);
-  EXPECT_EQ(outcome.standard_output,
+  EXPECT_EQ(outcome.output,
             "The fringes differ at leaf 3: the left has no such leaf, the right is c\n"
             "Nodes visited: left 3 of 3, right 4 of 4\n");
 }
 
 TEST_F(SameFringeTest, NestedAsDeepAsATreeMayBe) {
   const std::string deep = std::string(10'000, '(') + "a" + std::string(10'000, ')');
-  const Outcome outcome = Compare(deep, deep);
+  const CommandResult outcome = Compare(deep, deep);
   EXPECT_EQ(outcome.exit_status, 0);
-  EXPECT_EQ(outcome.standard_output,
+  EXPECT_EQ(outcome.output,
             "The fringes are the same: leaves 1\n"
             "Nodes visited: left 10001 of 10001, right 10001 of 10001\n");
 }
 
 TEST_F(SameFringeTest, MalformedInput) {
-  const Outcome outcome = Compare("(a\n (b c)", "a)");
+  const CommandResult outcome = Compare("(a\n (b c)", "a)");
   EXPECT_EQ(outcome.exit_status, 2);
-  EXPECT_EQ(outcome.standard_output, "");
-  EXPECT_EQ(outcome.standard_error,
+  EXPECT_EQ(outcome.output, "");
+  EXPECT_EQ(outcome.errors,
             "same_fringe: " + folder_.path("left") +
                 ":2:7: expected an atom, '(' or ')', found the end of the input in the list that "
                 "opens at 1:1\n"
@@ -83,27 +87,26 @@ TEST_F(SameFringeTest, MalformedInput) {
 }
 
 TEST_F(SameFringeTest, FilesThatCannotBeRead) {
-  const Outcome outcome = RunProgram({folder_.path("absent"), folder_.path()});
+  const CommandResult outcome = RunProgram({folder_.path("absent"), folder_.path()});
   EXPECT_EQ(outcome.exit_status, 2);
-  EXPECT_EQ(outcome.standard_output, "");
-  EXPECT_EQ(outcome.standard_error, "same_fringe: " + folder_.path("absent") +
-                                        ": No such file or directory\n"
-                                        "same_fringe: " +
-                                        folder_.path() + ": Is a directory\n");
+  EXPECT_EQ(outcome.output, "");
+  EXPECT_EQ(outcome.errors, "same_fringe: " + folder_.path("absent") +
+                                ": No such file or directory\n"
+                                "same_fringe: " +
+                                folder_.path() + ": Is a directory\n");
 }
 
 TEST_F(SameFringeTest, WrongArguments) {
   EXPECT_EQ(RunProgram({"-"}).exit_status, 2);
   EXPECT_EQ(RunProgram({"a", "b", "c"}).exit_status, 2);
-  const Outcome outcome = RunProgram({"-", "-"});
+  const CommandResult outcome = RunProgram({"-", "-"});
   EXPECT_EQ(outcome.exit_status, 2);
-  EXPECT_EQ(outcome.standard_error, "same_fringe: only one tree can come from standard input\n");
+  EXPECT_EQ(outcome.errors, "same_fringe: only one tree can come from standard input\n");
 }
 
 TEST_F(SameFringeTest, HelpSaysHow) {
-  const Outcome outcome = RunProgram({"--help"});
-  EXPECT_THAT(outcome.standard_output,
-              AllOf(HasSubstr("same_fringe LEFT RIGHT"), HasSubstr("exit status")));
+  const CommandResult outcome = RunProgram({"--help"});
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("same_fringe LEFT RIGHT"), HasSubstr("exit status")));
 }
 
 }  // namespace

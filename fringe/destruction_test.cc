@@ -37,6 +37,8 @@ TEST(DestructionTest, ExceptionsAreOff) {
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
 #include "stacks/os_stack.h"
+#include "testing/support/finally.h"
+#include "testing/support/new_stack.h"
 
 #if FRINGE_ASAN
 #include <sanitizer/lsan_interface.h>
@@ -46,26 +48,13 @@ namespace fringe {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::Finally;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::NewStack;
 using ::testing::Optional;
 
-OsStack NewStack() { return *OsStack::Create(256 << 10); }
-
 using IntGenerator = Generator<int, void, OsStack>;
-
-// Calls a function when it is destroyed.
-template <typename F>
-class Finally {
- public:
-  explicit Finally(F function) : function_(std::move(function)) {}
-  Finally(Finally&&) = delete;
-  Finally& operator=(Finally&&) = delete;
-  ~Finally() { function_(); }
-
- private:
-  F function_;
-};
 
 // --- Through callbacks of the C library ----------------------------------------------------------
 
@@ -175,7 +164,7 @@ TEST(DestructionTest, WhatQsortHoldsIsLeaked) {
 class ScratchTree {
  public:
   ScratchTree() {
-    std::string name = testing::TempDir() + "/destruction_test.XXXXXX";
+    std::string name = ::testing::TempDir() + "/destruction_test.XXXXXX";
     if (mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
     for (const char* folder : {"a", "a/b", "a/b/c", "d"}) {

@@ -28,14 +28,16 @@ TEST(ExceptionStateTest, ExceptionsAreOff) {
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
 #include "stacks/os_stack.h"
+#include "testing/support/finally.h"
+#include "testing/support/new_stack.h"
 
 namespace fringe {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::NewStack;
 using ::testing::Optional;
-
-OsStack NewStack() { return *OsStack::Create(64 << 10); }
+using testing::ThrowingFinally;
 
 using IntGenerator = Generator<int, void, OsStack>;
 
@@ -57,19 +59,6 @@ class Trouble {
   std::unique_ptr<int> self_;
 };
 
-// Calls a function when it is destroyed. Unlike most destructors it may throw.
-template <typename F>
-class Finally {
- public:
-  explicit Finally(F function) : function_(std::move(function)) {}
-  Finally(Finally&&) = delete;
-  Finally& operator=(Finally&&) = delete;
-  ~Finally() noexcept(false) { function_(); }
-
- private:
-  F function_;
-};
-
 // Returns: the number of the `Trouble` that is being handled, or -1.
 int Handled() {
   if (std::current_exception() == nullptr) return -1;
@@ -82,7 +71,7 @@ int Handled() {
   }
 }
 
-class ExceptionStateTest : public testing::Test {
+class ExceptionStateTest : public ::testing::Test {
  protected:
   void SetUp() override { Trouble::alive = 0; }
   void TearDown() override {
@@ -222,10 +211,10 @@ TEST_F(ExceptionStateTest, HandlersOfBothSidesMayOverlap) {
 TEST_F(ExceptionStateTest, SuspendedInADestructorDuringUnwinding) {
   auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
     try {
-      const Finally outer([&] {
+      const ThrowingFinally outer([&] {
         yielder.Suspend(std::uncaught_exceptions());
         try {
-          const Finally inner([&] { yielder.Suspend(std::uncaught_exceptions()); });
+          const ThrowingFinally inner([&] { yielder.Suspend(std::uncaught_exceptions()); });
           throw Trouble(2);
         } catch (const Trouble& trouble) {
           EXPECT_EQ(trouble.number(), 2);
@@ -252,7 +241,7 @@ TEST_F(ExceptionStateTest, ResumedFromADestructorDuringUnwinding) {
   auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>& yielder) {
     yielder.Suspend(std::uncaught_exceptions());
     try {
-      const Finally suspend([&] { yielder.Suspend(10 + std::uncaught_exceptions()); });
+      const ThrowingFinally suspend([&] { yielder.Suspend(10 + std::uncaught_exceptions()); });
       throw Trouble(1);
     } catch (const Trouble&) {
       yielder.Suspend(20 + std::uncaught_exceptions());
@@ -260,11 +249,11 @@ TEST_F(ExceptionStateTest, ResumedFromADestructorDuringUnwinding) {
     yielder.Suspend(30 + std::uncaught_exceptions());
   });
   try {
-    const Finally outer([&] {
+    const ThrowingFinally outer([&] {
       EXPECT_THAT(gen.Resume(), Optional(0));
       EXPECT_EQ(std::uncaught_exceptions(), 1);
       try {
-        const Finally inner([&] {
+        const ThrowingFinally inner([&] {
           EXPECT_THAT(gen.Resume(), Optional(11));
           EXPECT_EQ(std::uncaught_exceptions(), 2);
         });
@@ -288,9 +277,9 @@ TEST_F(ExceptionStateTest, ResumedFromADestructorDuringUnwinding) {
 TEST_F(ExceptionStateTest, ThrownOutOfResumeInADestructorDuringUnwinding) {
   auto gen = MakeGenerator<int>(NewStack(), [](Yielder<int>&) { throw Trouble(1); });
   try {
-    const Finally resume([&] {
+    const ThrowingFinally resume([&] {
       try {
-        const Finally look([] { EXPECT_EQ(std::uncaught_exceptions(), 2); });
+        const ThrowingFinally look([] { EXPECT_EQ(std::uncaught_exceptions(), 2); });
         gen.Resume();
       } catch (const Trouble& trouble) {
         EXPECT_EQ(trouble.number(), 1);
@@ -333,7 +322,7 @@ TEST_F(ExceptionStateTest, ScopeGuardsByCountAreRightOnBothSides) {
   });
   EXPECT_THAT(gen.Resume(), Optional(1));
   try {
-    const Finally resume([&] {
+    const ThrowingFinally resume([&] {
       const OnFailure guard(&resumers);
       EXPECT_THAT(gen.Resume(), Optional(2));
     });
@@ -466,7 +455,7 @@ class Wanderer {
         break;
       case 3:  // runs a destructor while an exception is in flight
         try {
-          const Finally descend([&] { Wander(yielder, depth + 1, handled, uncaught + 1); });
+          const ThrowingFinally descend([&] { Wander(yielder, depth + 1, handled, uncaught + 1); });
           throw Number{id_, ++last_};
         } catch (const Number& number) {
           ASSERT_EQ(number.id, id_);
@@ -511,7 +500,7 @@ std::optional<int> ResumeSomehow(IntGenerator& gen, unsigned way) {
       break;
     case 2:
       try {
-        const Finally resume([&] {
+        const ThrowingFinally resume([&] {
           result = gen.Resume();
           EXPECT_EQ(std::current_exception(), nullptr);
           EXPECT_EQ(std::uncaught_exceptions(), 1);
@@ -605,7 +594,7 @@ TEST_F(ExceptionStateTest, HandlerEnteredAndLeftOnDifferentThreads) {
     } catch (const Trouble&) {
       yielder.Suspend(Handled());
       try {
-        const Finally suspend([&] { yielder.Suspend(std::uncaught_exceptions()); });
+        const ThrowingFinally suspend([&] { yielder.Suspend(std::uncaught_exceptions()); });
         throw Trouble(2);
       } catch (const Trouble&) {
         yielder.Suspend(Handled());

@@ -20,15 +20,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
+#include "testing/support/new_stack.h"
 
 namespace fringe {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::NewStack;
 
 #if FRINGE_EXCEPTIONS
-
-OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 int raised = 0;
 int cleaned_up = 0;

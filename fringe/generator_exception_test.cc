@@ -28,16 +28,18 @@ TEST(GeneratorExceptionTest, ExceptionsAreOff) {
 #include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
 #include "stacks/span_stack.h"
+#include "testing/support/finally.h"
+#include "testing/support/new_stack.h"
 
 namespace fringe {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::Finally;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::NewStack;
 using ::testing::Optional;
-
-OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 using IntGenerator = Generator<int, void, OsStack>;
 
@@ -71,19 +73,6 @@ class Logs {
  private:
   std::vector<std::string>* log_;
   std::string name_;
-};
-
-// Calls a function when it is destroyed.
-template <typename F>
-class Finally {
- public:
-  explicit Finally(F function) : function_(std::move(function)) {}
-  Finally(Finally&&) = delete;
-  Finally& operator=(Finally&&) = delete;
-  ~Finally() { function_(); }
-
- private:
-  F function_;
 };
 
 // --- Out of Resume -------------------------------------------------------------------------------

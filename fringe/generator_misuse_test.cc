@@ -17,11 +17,13 @@
 #include "stacks/os_stack.h"
 #include "stacks/span_stack.h"
 #include "stacks/stack.h"
+#include "testing/support/new_stack.h"
 
 namespace fringe {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::NewStack;
 using ::testing::Optional;
 
 // The messages on standard error, each one whole line.
@@ -38,8 +40,6 @@ constexpr char kDestroyedFromInside[] =
 constexpr char kMisaligned[] = "fringe: the stack's base must be aligned to kStackAlignment.\n";
 constexpr char kTooSmall[] =
     "fringe: the stack is too small for the generator's body and its frames.\n";
-
-OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 using IntGenerator = Generator<int, void, OsStack>;
 

@@ -28,6 +28,7 @@ TEST(GeneratorRangeTest, LibraryHasNoRanges) {
 #include "gmock/gmock.h"
 #include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
+#include "testing/support/new_stack.h"
 
 // Clang before 16 rejects the views of libstdc++ (LLVM issue 44178): a friend's constraints name an
 // incomplete class.
@@ -42,10 +43,9 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::NewStack;
 using ::testing::Optional;
 using ::testing::Pointee;
-
-OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 template <typename Output>
 using OnOsStack = Generator<Output, void, OsStack>;

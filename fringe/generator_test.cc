@@ -28,6 +28,7 @@
 #include "stacks/os_stack.h"
 #include "stacks/span_stack.h"
 #include "stacks/stack.h"
+#include "testing/support/new_stack.h"
 
 namespace fringe {
 namespace {
@@ -35,9 +36,8 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::Eq;
+using testing::NewStack;
 using ::testing::Optional;
-
-OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 // 1, 2, ..., last.
 auto CountTo(int last) {

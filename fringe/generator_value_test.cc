@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
+#include "testing/support/new_stack.h"
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -27,10 +28,9 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::FieldsAre;
+using testing::NewStack;
 using ::testing::Optional;
 using ::testing::Pointee;
-
-OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 // --- Results of Resume ---------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@
 #include "stacks/os_stack.h"
 #include "stacks/span_stack.h"
 #include "stacks/stack.h"
+#include "testing/support/new_stack.h"
 
 #if FRINGE_EXCEPTIONS
 #include <exception>
@@ -27,10 +28,9 @@ namespace fringe {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::NewStack;
 using ::testing::Optional;
 using ::testing::Pointee;
-
-OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 // Returns: the frame of its caller.
 #define FRINGE_TEST_FRAME() static_cast<const std::byte*>(__builtin_frame_address(0))

@@ -25,15 +25,15 @@ TEST(SanitizerTest, AddressSanitizerIsOff) { GTEST_SKIP() << "not compiled with 
 #include "gmock/gmock.h"
 #include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
+#include "testing/support/new_stack.h"
 
 namespace fringe {
 namespace {
 
 using ::testing::ExitedWithCode;
 using ::testing::HasSubstr;
+using testing::NewStack;
 using ::testing::Optional;
-
-OsStack NewStack() { return *OsStack::Create(256 << 10); }
 
 // AddressSanitizer creates no fake frame for a function with an asm statement, so that is here.
 [[gnu::noinline]] void Escape(const void* address) { asm volatile("" : : "r"(address) : "memory"); }

@@ -12,13 +12,14 @@
 #include "fringe/generator.h"
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
+#include "testing/support/new_stack.h"
 
 namespace fringe {
 namespace {
 
-#if FRINGE_EXCEPTIONS && defined(__GLIBCXX__)
+using testing::NewStack;
 
-OsStack NewStack() { return *OsStack::Create(256 << 10); }
+#if FRINGE_EXCEPTIONS && defined(__GLIBCXX__)
 
 // Reads from the resumer: an empty chunk is the end.
 class Feed : public std::streambuf {

@@ -23,6 +23,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
+#include "testing/support/new_stack.h"
 
 #if FRINGE_EXCEPTIONS
 #include <exception>
@@ -34,9 +35,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::ExitedWithCode;
 using ::testing::HasSubstr;
+using testing::NewStack;
 using ::testing::Optional;
-
-OsStack NewStack() { return *OsStack::Create(64 << 10); }
 
 using IntGenerator = Generator<int, void, OsStack>;
 
@@ -279,9 +279,9 @@ class Nest {
   Handles handles_;
 };
 
-class ThreadLocalTest : public testing::TestWithParam<Shape> {};
+class ThreadLocalTest : public ::testing::TestWithParam<Shape> {};
 
-INSTANTIATE_TEST_SUITE_P(Shapes, ThreadLocalTest, testing::Values(Shape::kLoop, Shape::kStraight),
+INSTANTIATE_TEST_SUITE_P(Shapes, ThreadLocalTest, ::testing::Values(Shape::kLoop, Shape::kStraight),
                          [](const auto& instance) {
                            return instance.param == Shape::kLoop ? "Loop" : "Straight";
                          });

@@ -2,8 +2,6 @@
 // and without optimisation, and the stacks are in both orders.
 
 #include <cstddef>
-#include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <string>
@@ -14,25 +12,10 @@
 #include "gtest/gtest.h"
 #include "testing/support/command.h"
 #include "testing/support/emulator.h"
+#include "testing/support/scratch_folder.h"
 
 namespace fringe::testing {
 namespace {
-
-// A folder whose path is short enough for a socket.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "no folder in /tmp";
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_ = "/tmp/gdb_test.XXXXXX";
-};
 
 // The program, compiled in each way: the test's arguments.
 std::vector<std::string> programs;
@@ -59,7 +42,7 @@ class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>>
   static std::vector<std::string> Start() {
     if (Emulator() == nullptr) return {"run"};
     // The emulator waits at the socket for a debugger before the program's first instruction.
-    static const ScratchFolder folder;
+    static const ScratchFolder folder("/tmp");  // A socket's path is short.
     static int started = 0;
     const std::string socket = folder.path() + "/" + std::to_string(started++);
     return {"shell " + std::string(Emulator()) + " -g " + socket + " " + Program() + " " +

@@ -2,6 +2,7 @@
 // without one ends with SIGILL, and a CPU that does not. The arguments are that program and
 // bti_test.
 
+#include <csignal>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -14,7 +15,7 @@ namespace {
 std::string program_without_landing_pad;
 std::string bti_test;
 
-constexpr int kIllegalInstruction = 128 + 4;  // as a shell reports it
+constexpr int kIllegalInstruction = -SIGILL;
 
 class BtiEnforcementTest : public ::testing::Test {
  protected:

@@ -25,7 +25,7 @@
 namespace fringe::testing {
 namespace {
 
-constexpr size_t kStackBytes = 256 << 10;
+[[maybe_unused]] constexpr size_t kStackBytes = 256 << 10;
 
 struct Scramble {
   [[gnu::always_inline]] void operator()() const { ScrambleRegisters(); }

@@ -2,42 +2,107 @@
 
 #include <stdio.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "gtest/gtest.h"
+#include "testing/support/emulator.h"
 
 namespace fringe::testing {
 namespace {
 
-// Returns: the text quoted as one shell word.
-std::string Quoted(const std::string& word) {
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
+// A file without a name. A program can fill it however much it prints, which a pipe would block.
+class TemporaryFile {
+ public:
+  TemporaryFile() : file_(tmpfile()) {}
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (file_ != nullptr) fclose(file_);
+  }
+
+  bool is_open() const { return file_ != nullptr; }
+  int descriptor() const { return fileno(file_); }
+
+  bool Write(const std::string& contents) {
+    const bool written = fwrite(contents.data(), 1, contents.size(), file_) == contents.size();
+    rewind(file_);
+    return written && fflush(file_) == 0;
+  }
+
+  std::string Read() {
+    rewind(file_);
+    std::string contents;
+    char buffer[4096];
+    while (const size_t count = fread(buffer, 1, sizeof buffer, file_)) {
+      contents.append(buffer, count);
+    }
+    return contents;
+  }
+
+ private:
+  FILE* const file_;
+};
 
 }  // namespace
 
-CommandResult RunCommand(const std::vector<std::string>& words) {
-  std::string line;
-  for (const std::string& word : words) line += Quoted(word) + " ";
-  line += "< /dev/null 2>&1";
-  CommandResult result;
-  FILE* const pipe = popen(line.c_str(), "r");
-  if (pipe == nullptr) return result;
-  char buffer[4096];
-  while (const size_t count = fread(buffer, 1, sizeof buffer, pipe)) {
-    result.output.append(buffer, count);
+CommandResult RunCommand(std::vector<std::string> words, const CommandOptions& options) {
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+
+  TemporaryFile input;
+  TemporaryFile output;
+  TemporaryFile errors;
+  if (!input.is_open() || !output.is_open() || !errors.is_open() ||
+      !input.Write(options.standard_input)) {
+    ADD_FAILURE() << "cannot create and write temporary files";
+    return {};
   }
-  const int status = pclose(pipe);
-  if (WIFEXITED(status)) result.exit_status = WEXITSTATUS(status);
-  return result;
+  fflush(nullptr);
+
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(input.descriptor(), STDIN_FILENO);
+    dup2(output.descriptor(), STDOUT_FILENO);
+    dup2(options.separate_errors ? errors.descriptor() : output.descriptor(), STDERR_FILENO);
+    if (!options.prepare()) _exit(CommandResult::kNotPrepared);
+    execvp(argv.front(), argv.data());
+    perror(argv.front());
+    _exit(CommandResult::kNotStarted);
+  }
+  int status = 0;
+  if (child == -1 || waitpid(child, &status, 0) != child) {
+    ADD_FAILURE() << "cannot start " << words.front();
+    return {};
+  }
+  return {
+      .exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
+      .output = output.Read(),
+      .errors = errors.Read(),
+  };
+}
+
+CommandResult RunProgram(const std::vector<std::string>& arguments, CommandOptions options) {
+  const char* const program = std::getenv("PROGRAM");
+  if (program == nullptr || access(program, X_OK) != 0) {
+    ADD_FAILURE() << "PROGRAM must name a program: " << (program == nullptr ? "" : program);
+    return {};
+  }
+  std::vector<std::string> words = Emulated(program);
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  options.separate_errors = true;
+  return RunCommand(std::move(words), options);
 }
 
 bool IsInstalled(const std::string& name) {
-  return RunCommand({"sh", "-c", "command -v " + Quoted(name)}).exit_status == 0;
+  return RunCommand({"sh", "-c", "command -v \"$1\"", "sh", name}).exit_status == 0;
 }
 
 std::vector<std::string> SplitLines(const std::string& text) {

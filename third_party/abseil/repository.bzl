@@ -11,23 +11,10 @@ load("//third_party:system_repository.bzl", "installed_libraries", "require_inst
 
 # The targets that exist here, by package. Add an upstream name when a target needs it.
 _TARGETS = {
-    "absl/algorithm": ["algorithm", "container"],
-    "absl/base": ["base", "config", "core_headers", "dynamic_annotations", "no_destructor", "nullability"],
-    "absl/cleanup": ["cleanup"],
-    "absl/container": ["fixed_array", "flat_hash_map", "flat_hash_set", "inlined_vector"],
-    "absl/debugging": ["failure_signal_handler", "leak_check", "stacktrace", "symbolize"],
-    "absl/flags": ["flag", "parse", "reflection", "usage"],
-    "absl/functional": ["any_invocable", "bind_front", "function_ref"],
-    "absl/memory": ["memory"],
-    "absl/meta": ["type_traits"],
-    "absl/numeric": ["bits", "int128"],
-    "absl/random": ["random"],
+    "absl/base": ["core_headers"],
+    "absl/flags": ["flag", "parse", "usage"],
     "absl/status": ["status", "statusor"],
-    "absl/strings": ["str_format", "strings"],
-    "absl/synchronization": ["synchronization"],
-    "absl/time": ["time"],
-    "absl/types": ["optional", "span", "variant"],
-    "absl/utility": ["utility"],
+    "absl/strings": ["strings"],
 }
 
 _ROOT = """\

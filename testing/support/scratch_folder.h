@@ -1,7 +1,7 @@
 // A folder for the files of one test. The destructor removes it.
 
-#ifndef FRINGE_EXAMPLES_SCRATCH_FOLDER_H_
-#define FRINGE_EXAMPLES_SCRATCH_FOLDER_H_
+#ifndef FRINGE_TESTING_SUPPORT_SCRATCH_FOLDER_H_
+#define FRINGE_TESTING_SUPPORT_SCRATCH_FOLDER_H_
 
 #include <unistd.h>
 
@@ -12,10 +12,13 @@
 
 #include "gtest/gtest.h"
 
+namespace fringe::testing {
+
 class ScratchFolder {
  public:
-  ScratchFolder()
-      : path_(std::filesystem::path(testing::TempDir()) /
+  // A test that needs a short path, such as that of a socket, gives another `parent`.
+  explicit ScratchFolder(const std::string& parent = ::testing::TempDir())
+      : path_(std::filesystem::path(parent) /
               ("scratch_" + std::to_string(getpid()) + "_" + std::to_string(count_++))) {
     std::filesystem::create_directories(path_);
   }
@@ -45,4 +48,6 @@ class ScratchFolder {
   const std::filesystem::path path_;
 };
 
-#endif  // FRINGE_EXAMPLES_SCRATCH_FOLDER_H_
+}  // namespace fringe::testing
+
+#endif  // FRINGE_TESTING_SUPPORT_SCRATCH_FOLDER_H_

@@ -1,1 +1,0 @@
-int Plain() { return 1; }
