@@ -137,7 +137,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #else
 #define FRINGE_CLOBBERS_FFR
 #endif
-// Except x19, x29, sp, which are saved by hand, and x0, x1, x2, which are operands.
+// All registers are listed, except x19, x29, sp, which are saved by hand, and x0, x1, x2, which
+// are operands.
 #define FRINGE_CLOBBERS                                                       \
   "x3", "x4", "x5", "x6", "x7",                                               \
   "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",         \

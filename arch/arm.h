@@ -137,8 +137,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   "r9",
 #endif
 // Every d register, whatever the file has: the statement is inlined into functions whose `target`
-// attribute gives them more.
-// Except r6, fp, sp, which are saved by hand, and r0, r1, ip, which are operands.
+// attribute gives them more. All registers are listed, except r6, fp, sp, which are saved by hand,
+// and r0, r1, ip, which are operands.
 #define FRINGE_CLOBBERS                                                       \
   "r2", "r3", "r4", "r5", "r8", "r10", "lr",                                  \
   FRINGE_NOT_FP                                                               \

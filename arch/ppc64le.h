@@ -145,8 +145,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 // The registers that a switch clobbers, one class a line.
 // clang-format off
 // Every register of floats and vectors, whatever the file has: the statement is inlined into
-// functions whose `target` attribute gives them more. Except r1, r2, r30, r31, which are saved by
-// hand, and r3, r4, r5, which are operands.
+// functions whose `target` attribute gives them more. All registers are listed, except r1, r2,
+// r30, r31, which are saved by hand, and r3, r4, r5, which are operands.
 #define FRINGE_CLOBBERS                                                       \
   "r0", "r6", "r7", "r8", "r9", "r10", "r11", "r12",                          \
   "r14", "r15", "r16", "r17", "r18", "r19", "r20", "r21",                     \

@@ -132,7 +132,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #else
 #define FRINGE_CLOBBERS_VTYPE
 #endif
-// Except s0, s1, sp, which are saved by hand, and a0, a1, a2, which are operands.
+// All registers are listed, except s0, s1, sp, which are saved by hand, and a0, a1, a2, which are
+// operands.
 #define FRINGE_CLOBBERS                                                       \
   "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6",                             \
   "a3", "a4", "a5", "a6", "a7",                                               \

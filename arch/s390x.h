@@ -132,8 +132,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 // clang-format off
 // Every vector register, whatever the file has: the statement is inlined into functions whose
 // `target` attribute gives them the vector facility. The floats are in them. (For a clobber of v8
-// alone, Clang does not save the half that a callee must.) Except r11, r12, r13, r15, which are
-// saved by hand, and r2, r3, r4, which are operands.
+// alone, Clang does not save the half that a callee must.) All registers are listed, except r11,
+// r12, r13, r15, which are saved by hand, and r2, r3, r4, which are operands.
 #define FRINGE_CLOBBERS                                                       \
   "r0", "r1", "r5",                                                           \
   "r6", "r7", "r8", "r9", "r10", "r14",                                       \

@@ -17,7 +17,7 @@
 namespace fringe::arch {
 namespace {
 
-constexpr int64_t kNumbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+[[maybe_unused]] constexpr int64_t kNumbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
 // The sum of the numbers above 4, twice that of all numbers, and twice that of those above 4.
 constexpr int64_t kSum = 26 + 72 + 52;
 

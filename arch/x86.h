@@ -75,7 +75,8 @@
 //   in and out      eax (the word), edx (the record, or null), ecx (the record, if edx is null)
 //   saved by hand   esp ebp esi, and eip
 //   clobbered       ebx edi, st0-7 (unless -mno-80387), the flags,
-//                   xmm0-7 (with ymm and zmm), k0-7 and mm0-7 (GCC: if the file has them)
+//                   xmm0-7 (with ymm and zmm), k0-7 and mm0-7 (GCC: if the file has them, and
+//                   otherwise a function must not have xmm0-7 or k0-7)
 //   reserved        gs (thread pointer), fs, ds, es, ss, cs
 
 #ifndef FRINGE_ARCH_X86_H_
@@ -148,9 +149,45 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #else
 #define FRINGE_CLOBBERS_MMX
 #endif
-// Except ebp, esi, esp, which are saved by hand, and eax, ecx, edx, which are operands.
+// With GCC, a function that has more of these by its `target` attribute than the file has is an
+// error. The register shows it that GCC chooses for an operand: one of those that are not listed,
+// or else edi or ebx, which the switch clobbers. Every operand then has two alternatives.
+#if defined(__clang__) || defined(__AVX512F__)
+#define FRINGE_ALTERNATIVES(constraint) constraint
+#define FRINGE_PROBE
+#define FRINGE_CHECK
+#define FRINGE_CLOBBERS_SCRATCH                                               \
+  "ebx", "edi",
+#else
+#define FRINGE_ALTERNATIVES(constraint) constraint "," constraint
+#if defined(__SSE__)
+#define FRINGE_PROBE                                                          \
+  , [probe] "=&k,&?????????b"(mask)
+#define FRINGE_CLOBBERS_SCRATCH                                               \
+  "edi",
+#define FRINGE_CHECK                                                          \
+  ".ifnc {%[probe]|%%%[probe]},%%bx\n\t"                                      \
+  FRINGE_ERROR                                                                \
+  ".endif\n\t"
+#else
+#define FRINGE_PROBE                                                          \
+  , [probe] "=&x,&?????????D"(number)
+#define FRINGE_CLOBBERS_SCRATCH                                               \
+  "ebx",
+#define FRINGE_CHECK                                                          \
+  ".ifnc {%[probe]|%%%[probe]},%%edi\n\t"                                     \
+  FRINGE_ERROR                                                                \
+  ".endif\n\t"
+#endif
+#define FRINGE_ERROR                                                          \
+  ".error \"fringe: a function that resumes or suspends has registers by its " \
+  "target attribute that GCC cannot save for it: compile the whole file with " \
+  "the flags of the attribute.\"\n\t"
+#endif
+// All registers are listed, except ebp, esi, esp, which are saved by hand, and eax, ecx, edx,
+// which are operands.
 #define FRINGE_CLOBBERS                                                       \
-  "ebx", "edi",                                                               \
+  FRINGE_CLOBBERS_SCRATCH                                                     \
   FRINGE_CLOBBERS_SSE                                                         \
   FRINGE_CLOBBERS_AVX512                                                      \
   FRINGE_CLOBBERS_X87                                                         \
@@ -236,6 +273,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 // record or null, esp, ebp and esi are as saved here, and all others are unknown.
 #define FRINGE_SWITCH                                                         \
   FRINGE_BEGIN                                                                \
+  FRINGE_CHECK                                                                \
   FRINGE_LOAD_RESUME_ADDRESS                                                  \
   "movl %%ebp, %c[left] + %c[fp]" FRINGE_BASE "\n\t"                          \
   "movl %%edi, %c[left] + %c[pc]" FRINGE_BASE "\n\t"                          \
@@ -248,11 +286,13 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   FRINGE_LANDING_PAD                                                          \
   FRINGE_END
 
-#define FRINGE_OFFSETS                                                        \
-  [fp] "i"(offsetof(SavedRegisters, fp)),                                     \
-  [pc] "i"(offsetof(SavedRegisters, pc)),                                     \
-  [sp] "i"(offsetof(SavedRegisters, sp)),                                     \
-  [bp] "i"(offsetof(SavedRegisters, bp))
+#define FRINGE_OFFSETS(side)                                                  \
+  [left] FRINGE_ALTERNATIVES("i")(kOffset<side>),                             \
+  [next] FRINGE_ALTERNATIVES("i")(kOffsetOfOther<side>),                      \
+  [fp] FRINGE_ALTERNATIVES("i")(offsetof(SavedRegisters, fp)),                \
+  [pc] FRINGE_ALTERNATIVES("i")(offsetof(SavedRegisters, pc)),                \
+  [sp] FRINGE_ALTERNATIVES("i")(offsetof(SavedRegisters, sp)),                \
+  [bp] FRINGE_ALTERNATIVES("i")(offsetof(SavedRegisters, bp))
 // clang-format on
 
 // The DWARF operations that push a register plus an offset.
@@ -261,20 +301,20 @@ enum : unsigned { kDwOpBregEcx = 0x71, kDwOpBregEdx = 0x72 };
 template <Side kLeft, bool kCancels>
 [[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
   LinkRecord* arrived = kCancels ? nullptr : record;
+  [[maybe_unused]] uint16_t mask;
+  [[maybe_unused]] float number;
   if constexpr (kCancels) {
-    asm volatile(
-        FRINGE_SWITCH
-        : "+a"(word), "+d"(arrived), [base] "+c"(record)
-        : [breg] "i"(kDwOpBregEcx), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
-          FRINGE_OFFSETS
-        : FRINGE_CLOBBERS);
+    asm volatile(FRINGE_SWITCH
+                 : "+" FRINGE_ALTERNATIVES("a")(word), "+" FRINGE_ALTERNATIVES("d")(arrived),
+                   [base] "+" FRINGE_ALTERNATIVES("c")(record) FRINGE_PROBE
+                 : [breg] FRINGE_ALTERNATIVES("i")(kDwOpBregEcx), FRINGE_OFFSETS(kLeft)
+                 : FRINGE_CLOBBERS);
   } else {
-    asm volatile(
-        FRINGE_SWITCH
-        : "+a"(word), [base] "+d"(arrived)
-        : [breg] "i"(kDwOpBregEdx), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
-          FRINGE_OFFSETS
-        : "ecx", FRINGE_CLOBBERS);
+    asm volatile(FRINGE_SWITCH
+                 : "+" FRINGE_ALTERNATIVES("a")(word), [base] "+" FRINGE_ALTERNATIVES("d")(arrived)
+                                                           FRINGE_PROBE
+                 : [breg] FRINGE_ALTERNATIVES("i")(kDwOpBregEdx), FRINGE_OFFSETS(kLeft)
+                 : "ecx", FRINGE_CLOBBERS);
   }
   return {word, arrived};
 }
@@ -284,8 +324,9 @@ template <Side kLeft, bool kCancels>
   // No clobbers, because nothing follows: they would make the compiler save registers.
   asm volatile(FRINGE_BEGIN FRINGE_WINDOW("next") FRINGE_CONTINUE FRINGE_END
                :
-               : "a"(word), "d"(arrived), [base] "c"(record), [breg] "i"(kDwOpBregEcx),
-                 [next] "i"(kOffset<Side::kResumer>), FRINGE_OFFSETS
+               : FRINGE_ALTERNATIVES("a")(word),
+                 FRINGE_ALTERNATIVES("d")(arrived), [base] FRINGE_ALTERNATIVES("c")(record),
+                 [breg] FRINGE_ALTERNATIVES("i")(kDwOpBregEcx), FRINGE_OFFSETS(Side::kGenerator)
                : "memory");
   __builtin_unreachable();
 }
@@ -314,6 +355,11 @@ template <Side kLeft, bool kCancels>
 #undef FRINGE_CLOBBERS_AVX512
 #undef FRINGE_CLOBBERS_X87
 #undef FRINGE_CLOBBERS_MMX
+#undef FRINGE_ALTERNATIVES
+#undef FRINGE_PROBE
+#undef FRINGE_CHECK
+#undef FRINGE_CLOBBERS_SCRATCH
+#undef FRINGE_ERROR
 #undef FRINGE_CLOBBERS
 #undef FRINGE_BEGIN
 #undef FRINGE_END

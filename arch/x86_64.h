@@ -155,7 +155,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #else
 #define FRINGE_CLOBBERS_MMX
 #endif
-// Except rbx, rbp, rsp, which are saved by hand, and rdx, rsi, rdi, which are operands.
+// All registers are listed, except rbx, rbp, rsp, which are saved by hand, and rdx, rsi, rdi,
+// which are operands.
 #define FRINGE_CLOBBERS                                                       \
   "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",                       \
   FRINGE_CLOBBERS_APX                                                         \
