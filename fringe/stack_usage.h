@@ -58,7 +58,8 @@ class StackUsage {
 
   // Returns: how many bytes have been used, in whole words, since the stack was painted.
   // Cost: reads what was not used.
-  // Thread safety: not while another thread runs on the stack. The function that runs on it may call this.
+  // Thread safety: not while another thread runs on the stack. The function that runs on it may
+  //   call this.
   size_t used_bytes() const;
 
   // Returns: how many bytes the stack has.

@@ -48,6 +48,7 @@ class OsStack {
   [[nodiscard]] static absl::StatusOr<OsStack> Create(size_t size_bytes) {
     return Create(size_bytes, Options());
   }
+  // The same with options.
   [[nodiscard]] static absl::StatusOr<OsStack> Create(size_t size_bytes, const Options& options);
 
   // A moved-from stack owns nothing: it may be assigned to and destroyed.
@@ -82,6 +83,7 @@ class OsStack {
   size_t guard_bytes_;
 };
 
+// The options of `OsStack::Create`.
 using OsStackOptions = OsStack::Options;
 
 // Below the limit is a guard of `Options::guard_bytes`.

@@ -13,7 +13,7 @@
 //
 // The author of a stack promises that
 //   * `base()` is a multiple of `kStackAlignment`;
-//   * every byte from `limit()` up to `base()` may be read and written, and is used by nothing else,
+//   * every byte from `limit()` up to `base()` may be read and written, and nothing else uses it,
 //     while the stack or the one that it was moved into exists;
 //   * neither address changes when the stack is moved.
 
