@@ -14,7 +14,6 @@
 #include "testing/registers/extensions.h"
 #include "testing/registers/opaque.h"
 #include "testing/registers/sides.h"
-#include "testing/support/command.h"
 
 #if defined(__aarch64__) && !defined(__clang__)
 #pragma GCC push_options
@@ -83,7 +82,14 @@ template <typename T>
   return DiffersInMemory(&copy, sizeof copy, number);
 }
 
-#if defined(__x86_64__) || defined(__i386__)
+// GCC for 32-bit x86 accepts no name of a register that the file lacks: arch/README.md.
+#if defined(__x86_64__) || (defined(__i386__) && defined(__clang__))
+#define FRINGE_X86_EXTENSIONS 1
+#else
+#define FRINGE_X86_EXTENSIONS 0
+#endif
+
+#if FRINGE_X86_EXTENSIONS
 
 using Vector64 [[gnu::vector_size(8)]] = int;
 
@@ -269,6 +275,8 @@ TEST(TargetTest, IsNotOfThisCompiler) {
 #if defined(__s390x__)
   GTEST_SKIP() << "the compilers refuse to inline a switch into a function with vector registers, "
                   "unless its file has them too";
+#elif defined(__i386__)
+  GTEST_SKIP() << "GCC accepts no name of a register that the file lacks: arch/README.md";
 #elif defined(__riscv)
   GTEST_SKIP() << "this compiler has no attribute that gives a function vector registers";
 #else
@@ -321,7 +329,7 @@ TYPED_TEST(TargetTest, KeepsThemOverASuspend) {
 
 // --- Pragmas and clones --------------------------------------------------------------------------
 
-#if defined(__x86_64__) || defined(__i386__)
+#if FRINGE_X86_EXTENSIONS
 
 // Keeps sums across a switch and does not store them in between. Each sum is one vector if the
 // compiler has vectors of that size. `out` receives them.
@@ -388,7 +396,7 @@ constexpr size_t kSums = 18;
   TEST(TargetClonesTest, KeepVectors) { EXPECT_EQ(WrongSums(&KeepSumsInClones), 0U); }
 #endif
 
-#endif  // defined(__x86_64__) || defined(__i386__)
+#endif  // FRINGE_X86_EXTENSIONS
 
 }  // namespace
 }  // namespace fringe::testing
