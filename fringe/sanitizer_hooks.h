@@ -1,5 +1,5 @@
-// Tells the tools that watch a program's stacks of ours: AddressSanitizer, ThreadSanitizer and
-// Valgrind. In other builds every function here is empty.
+// Reports stacks and switches to AddressSanitizer, LeakSanitizer, ThreadSanitizer and Valgrind. In
+// builds without them, every function here is empty except for one test of a flag per stack.
 
 #ifndef FRINGE_SANITIZER_HOOKS_H_
 #define FRINGE_SANITIZER_HOOKS_H_
@@ -16,71 +16,77 @@
 #if FRINGE_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+
+// Tools that are found at run time: Valgrind, and LeakSanitizer on its own (-fsanitize=leak), for
+// which no compiler defines a macro.
+#if __STDC_HOSTED__ && !FRINGE_ASAN && !FRINGE_TSAN
+#define FRINGE_RUNTIME_TOOLS 1
+#else
+#define FRINGE_RUNTIME_TOOLS 0
+#endif
+
+#if FRINGE_RUNTIME_TOOLS
 #if FRINGE_VALGRIND
 #include <valgrind/valgrind.h>
 #endif
-
-namespace fringe::internal {
-inline namespace FRINGE_ABI {
-
-#if FRINGE_VALGRIND
-// Whether it is known that Valgrind does not run the program. Each question costs nanoseconds.
-inline constinit bool runs_without_valgrind = false;
-
-inline bool MayRunUnderValgrind() {
-  return !__atomic_load_n(&runs_without_valgrind, __ATOMIC_RELAXED);
-}
-
-inline bool RunsUnderValgrind() {
-  if (RUNNING_ON_VALGRIND != 0) return true;
-  // Concurrent calls get the same answer.
-  __atomic_store_n(&runs_without_valgrind, true, __ATOMIC_RELAXED);
-  return false;
-}
+// Null in programs without LeakSanitizer.
+extern "C" [[gnu::weak]] void __lsan_register_root_region(const void* begin, std::size_t size);
+extern "C" [[gnu::weak]] void __lsan_unregister_root_region(const void* begin, std::size_t size);
 #endif
 
-// One generator's stack, as the tools see it. Created before its first resume and destroyed after
-// it has finished or was given up.
+namespace fringe::internal {
+
+#if FRINGE_RUNTIME_TOOLS
+// Whether no such tool watches the program. False until the first stack has asked, because each
+// question costs nanoseconds.
+extern bool runs_without_tools;
+#endif
+
+inline namespace FRINGE_ABI {
+
+// One generator's stack, as the tools see it. Created before the first resume, and destroyed after
+// the generator has finished or was abandoned.
 //
-// The switch to the generator lies between `BeforeResume` (on the resumer's side) and
-// `AfterSuspend` (on the generator's), the switch back between `BeforeSuspend` or `BeforeFinish`
-// and `AfterResume`.
+// The switch to the generator is between `BeforeResume` (called by the resumer) and `AfterSuspend`
+// (called by the generator). The switch back is between `BeforeSuspend` or `BeforeFinish` and
+// `AfterResume`.
 //
-// All of these are inlined at every level of optimisation: ThreadSanitizer notes the entry of a
-// function and its exit on the fiber of the moment, and one that began on the generator's would end
-// on the resumer's.
+// The functions around a switch are inlined at every level of optimisation: ThreadSanitizer records
+// the entry and the exit of a function on the current fiber. A function that was entered on the
+// generator's fiber would be left on the resumer's.
 class SanitizerHooks {
  public:
   SanitizerHooks([[maybe_unused]] std::byte* limit, [[maybe_unused]] std::byte* base) {
 #if FRINGE_ASAN
     limit_ = limit;
     size_bytes_ = static_cast<size_t>(base - limit);
-    // What only a suspended generator points to is no leak.
+    // Memory that only a suspended generator points to is not leaked.
     __lsan_register_root_region(limit_, size_bytes_);
 #endif
 #if FRINGE_TSAN
     generator_fiber_ = __tsan_create_fiber(0);
 #endif
-#if FRINGE_VALGRIND
-    if (MayRunUnderValgrind()) [[unlikely]] {
+#if FRINGE_RUNTIME_TOOLS
+    if (MayHaveTools()) [[unlikely]] {
       Register(limit, base);
     }
 #endif
   }
   SanitizerHooks(const SanitizerHooks&) = delete;
   SanitizerHooks& operator=(const SanitizerHooks&) = delete;
-#if FRINGE_TSAN || FRINGE_VALGRIND || FRINGE_ASAN
+#if FRINGE_TSAN || FRINGE_ASAN || FRINGE_RUNTIME_TOOLS
   ~SanitizerHooks() {
 #if FRINGE_ASAN
+    if (generator_fake_stack_ != nullptr) DestroyFakeStack();
     __lsan_unregister_root_region(limit_, size_bytes_);
-    // Abandoned frames leave their redzones poisoned for the next owner of the memory.
+    // Abandoned frames leave their redzones poisoned for the next user of the memory.
     __asan_unpoison_memory_region(limit_, size_bytes_);
 #endif
 #if FRINGE_TSAN
     __tsan_destroy_fiber(generator_fiber_);
 #endif
-#if FRINGE_VALGRIND
-    if (MayRunUnderValgrind()) [[unlikely]] {
+#if FRINGE_RUNTIME_TOOLS
+    if (MayHaveTools()) [[unlikely]] {
       Deregister();
     }
 #endif
@@ -115,12 +121,13 @@ class SanitizerHooks {
   [[gnu::always_inline]] void AfterSuspend() {
 #if FRINGE_ASAN
     __sanitizer_finish_switch_fiber(generator_fake_stack_, &resumer_limit_, &resumer_size_bytes_);
+    generator_fake_stack_ = nullptr;
 #endif
   }
 
   [[gnu::always_inline]] void BeforeFinish() {
 #if FRINGE_ASAN
-    // Null: the generator's fake stack is given back.
+    // Null: AddressSanitizer releases the generator's fake stack.
     __sanitizer_start_switch_fiber(nullptr, resumer_limit_, resumer_size_bytes_);
 #endif
 #if FRINGE_TSAN
@@ -129,21 +136,58 @@ class SanitizerHooks {
   }
 
  private:
-#if FRINGE_VALGRIND
-  [[gnu::noinline]] void Register([[maybe_unused]] std::byte* limit,
-                                  [[maybe_unused]] std::byte* base) {
-    if (RunsUnderValgrind()) valgrind_id_ = VALGRIND_STACK_REGISTER(limit, base);
-  }
-  [[gnu::noinline]] void Deregister() {
-    if (RunsUnderValgrind()) VALGRIND_STACK_DEREGISTER(valgrind_id_);
+#if FRINGE_ASAN
+  // Releases the fake stack of an abandoned generator, which only the stack that it belongs to can
+  // do: for AddressSanitizer, this switches to the generator and back.
+  [[gnu::noinline, gnu::no_sanitize_address]] void DestroyFakeStack() {
+    void* own_fake_stack = nullptr;
+    const void* own_limit = nullptr;
+    size_t own_size_bytes = 0;
+    __sanitizer_start_switch_fiber(&own_fake_stack, limit_, size_bytes_);
+    __sanitizer_finish_switch_fiber(generator_fake_stack_, &own_limit, &own_size_bytes);
+    __sanitizer_start_switch_fiber(nullptr, own_limit, own_size_bytes);
+    __sanitizer_finish_switch_fiber(own_fake_stack, nullptr, nullptr);
   }
 #endif
 
-#if FRINGE_ASAN
+#if FRINGE_RUNTIME_TOOLS
+  static bool MayHaveTools() { return !__atomic_load_n(&runs_without_tools, __ATOMIC_RELAXED); }
+
+  [[gnu::noinline]] void Register(std::byte* limit, std::byte* base) {
+    limit_ = limit;
+    size_bytes_ = static_cast<size_t>(base - limit);
+    bool has_tools = false;
+#if FRINGE_VALGRIND
+    if (RUNNING_ON_VALGRIND != 0) {
+      valgrind_id_ = VALGRIND_STACK_REGISTER(limit, base);
+      has_tools = true;
+    }
+#endif
+    if (__lsan_register_root_region != nullptr) {
+      __lsan_register_root_region(limit_, size_bytes_);
+      has_tools = true;
+    }
+    // Concurrent questions have the same answer.
+    if (!has_tools) __atomic_store_n(&runs_without_tools, true, __ATOMIC_RELAXED);
+  }
+
+  [[gnu::noinline]] void Deregister() {
+#if FRINGE_VALGRIND
+    if (RUNNING_ON_VALGRIND != 0) VALGRIND_STACK_DEREGISTER(valgrind_id_);
+#endif
+    if (__lsan_unregister_root_region != nullptr) {
+      __lsan_unregister_root_region(limit_, size_bytes_);
+    }
+  }
+#endif
+
+#if FRINGE_ASAN || FRINGE_RUNTIME_TOOLS
   std::byte* limit_;
   size_t size_bytes_;
+#endif
+#if FRINGE_ASAN
   void* resumer_fake_stack_ = nullptr;
-  void* generator_fake_stack_ = nullptr;
+  void* generator_fake_stack_ = nullptr;  // while it is suspended
   const void* resumer_limit_ = nullptr;
   size_t resumer_size_bytes_ = 0;
 #endif
@@ -151,9 +195,9 @@ class SanitizerHooks {
   void* generator_fiber_;
   void* resumer_fiber_ = nullptr;
 #endif
-#if !FRINGE_ASAN && !FRINGE_TSAN
-  // In programs without Valgrind's headers too: it is not part of the mode.
-  [[maybe_unused]] unsigned valgrind_id_;  // where it runs the program
+#if FRINGE_RUNTIME_TOOLS
+  // In programs without Valgrind's headers too: they are not part of the mode.
+  [[maybe_unused]] unsigned valgrind_id_;  // under Valgrind
 #endif
 };
 
