@@ -238,8 +238,8 @@ class alignas(arch::LinkRecord) Control {
 
   [[noreturn]] static void FailInOtherMode() {
     fringe_fatal(
-        "a generator cannot be used by code with other flags than its creator's: compile both with "
-        "the same flags for exceptions and sanitizers.");
+        "a generator cannot cross to code of another mode: compile both sides with the same "
+        "-fexceptions and -fsanitize flags.");
   }
 
   // Whether the words after the record are of this mode.
