@@ -17,6 +17,9 @@
 #include "forced_unwind.h"
 #include "sanitizer_hooks.h"
 
+#if __STDC_HOSTED__
+#include "../stacks/exiting.h"
+#endif
 #if FRINGE_EXCEPTIONS
 #include <memory>
 #include <new>
@@ -181,8 +184,11 @@ class alignas(arch::LinkRecord) Control {
   }
 
   // Unwinds the generator if it is unfinished. Called by the resumer.
-  void Cancel() {
-    if (arch::Closed(&record_) != kFinished) CancelUnfinished();
+  //
+  // Returns: true. False if the generator is running and its body has called `exit`: then the
+  //   generator and its stack must be left as they are.
+  [[gnu::always_inline]] bool Cancel() {
+    return arch::Closed(&record_) == kFinished || CancelUnfinished();
   }
 
   // Called by the resumer when `Resume` has returned `word` without a record: rethrows the
@@ -271,11 +277,19 @@ class alignas(arch::LinkRecord) Control {
     return message;
   }
 
-  [[gnu::noinline]] void CancelUnfinished() {
-    if (!is_suspended()) fringe_fatal("a generator cannot be destroyed while it is running.");
+  [[gnu::noinline]] bool CancelUnfinished() {
+    if (!is_suspended()) {
+#if __STDC_HOSTED__
+      if (ProcessIsExiting()) return false;
+#endif
+      fringe_fatal("a generator cannot be destroyed while it is running.");
+    }
     for (int i = 0; i < kMaximumUnwinds; ++i) {
       const arch::Message message = ResumeSlow(0, /*cancels=*/true);
-      if (message.record == nullptr) return Finished(message.word);
+      if (message.record == nullptr) {
+        Finished(message.word);
+        return true;
+      }
     }
     fringe_fatal(
         "a generator that is being destroyed cannot go on suspending: a catch (...) must rethrow, "

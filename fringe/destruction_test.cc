@@ -374,6 +374,18 @@ TEST(DestructionTest, ChainIsUnwoundFromTheInnermost) {
 
 // No exception may leave a `noexcept` function, and unwinding would violate that. So a generator
 // that is suspended below one must be run to its end or abandoned with `UnsafeUnwrap`.
+// `exit` runs the destructors of static objects on the stack of the body that has called it.
+TEST(DestructionDeathTest, ExitInTheBodyOfAStaticGeneratorLeavesIt) {
+  auto run = [] {
+    static Generator<int, void, OsStack> inner =
+        MakeGenerator<int>(NewStack(), [](Yielder<int>&) { std::exit(7); });
+    static Generator<int, void, OsStack> outer =
+        MakeGenerator<int>(NewStack(), [](Yielder<int>&) { (void)inner.Resume(); });
+    (void)outer.Resume();
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(7), "");
+}
+
 TEST(DestructionDeathTest, NoexceptFunctionOnTheWayTerminates) {
   auto run = [] {
     std::set_terminate([] {

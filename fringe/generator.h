@@ -259,7 +259,8 @@ class Generator {
   // Unwinds an unfinished body, on its own stack. A body that was never resumed is destroyed
   // without running.
   //
-  // Errors: fatal if the body keeps suspending, and if this generator is running. With
+  // Errors: fatal if the body keeps suspending, and if this generator is running. (If its body has
+  //   called `exit`, it is left as it is instead.) With
   //   -fno-exceptions, fatal if the body waits in `Suspend`. Another exception that leaves the body
   //   ends in `std::terminate`, as from any destructor.
   //
@@ -441,8 +442,23 @@ class Generator {
   }
 
   void Destroy() {
-    control_->Cancel();
+    if (!control_->Cancel()) [[unlikely]] {
+      return LeaveRunning();
+    }
     std::destroy_at(control_);
+  }
+
+  // Keeps the stack of a body that has called `exit`, because the destructors of static objects run
+  // on it.
+  void LeaveRunning() {
+#if __STDC_HOSTED__
+    struct Kept {
+      StackT stack;
+      Kept* next;
+    };
+    static Kept* all = nullptr;  // so that LeakSanitizer sees them
+    all = new Kept{std::move(stack_), all};
+#endif
   }
 
   StackT stack_;
