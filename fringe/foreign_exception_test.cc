@@ -57,12 +57,15 @@ class ForeignExceptionTest : public ::testing::Test {
   }
 };
 
-struct Counted {
-  explicit Counted(int& destroyed) : destroyed(destroyed) {}
+class Counted {
+ public:
+  explicit Counted(int& destroyed) : destroyed_(destroyed) {}
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
-  ~Counted() { ++destroyed; }
-  int& destroyed;
+  ~Counted() { ++destroyed_; }
+
+ private:
+  int& destroyed_;
 };
 
 // Whether `run` lets an exception through that is not one of C++.
@@ -297,7 +300,7 @@ TEST_F(LuaJitTest, PcallAroundResumeReturnsTheError) {
   EXPECT_EQ(ErrorOf([](Lua::State* state) {
               Counted counted(destroyed_);
               auto gen = MakeGenerator<int>(NewStack(), [state](Yielder<int>& yielder) {
-                Counted counted(destroyed_);
+                Counted inner(destroyed_);
                 yielder.Suspend(1);
                 Fail(state);
               });

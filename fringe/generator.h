@@ -106,6 +106,11 @@ T FromWord([[maybe_unused]] uintptr_t word) {
   }
 }
 
+// GCC 12 takes `*gen.Resume()` for a use of the value that an empty `optional` does not have.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 // Returns: the value that `message` brings, or nothing if it has no record.
 template <typename T>
 [[gnu::always_inline]] inline Result<T> ToResult(arch::Message message) {
@@ -122,6 +127,9 @@ template <typename T>
     return std::optional<T>(std::in_place, FromWord<T&&>(message.word));
   }
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 }  // namespace FRINGE_ABI
 }  // namespace internal

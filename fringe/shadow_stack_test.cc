@@ -95,9 +95,8 @@ int PretendThereIsOne() {
 }
 
 constexpr const char* kSentence =
-    "fringe: generators do not run beside a shadow stack of the CPU, which a switch does not "
-    "change: "
-    "run the program without one\\.";
+    "fringe: generators cannot run with a hardware shadow stack, which a switch does not change: "
+    "run the program without one.\n";
 
 class ShadowStackDeathTest : public ::testing::Test {
  protected:

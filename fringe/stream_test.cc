@@ -148,8 +148,8 @@ TEST(StreamTest, DestructionPassesThroughEveryKindOfInput) {
 TEST(StreamTest, DestructionStopsAnEndlessWriter) {
   int destroyed = 0;
   struct Counted {
-    ~Counted() { ++destroyed; }
-    int& destroyed;
+    ~Counted() { ++count; }
+    int& count;
   };
   {
     auto gen = MakeGenerator<char>(NewStack(), [&destroyed](Yielder<char>& yielder) {

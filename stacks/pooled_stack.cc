@@ -17,6 +17,9 @@
 #include "thread_caches.h"
 #include "unused_memory.h"
 
+// Of the C runtime: null in a program at fixed addresses.
+extern "C" [[gnu::visibility("hidden")]] void* __dso_handle;
+
 namespace fringe {
 
 using internal::PoolCore;
@@ -89,6 +92,9 @@ std::atomic<StackPool*> default_pool = nullptr;
 // When a plug-in is unloaded, after its static objects were destroyed. At the end of the program
 // everything is left as it is: other threads may still run.
 [[gnu::destructor(101)]] void AtUnload() {
+  // A program at fixed addresses is never unloaded. If it is linked statically, it has no unwind
+  // tables any more here, and a backtrace would end it.
+  if (__dso_handle == nullptr) return;
   if (internal::ProcessIsExiting()) return;
   ThreadCaches::FreeAll();
   StackPool* const pool = default_pool.load();

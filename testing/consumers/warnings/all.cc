@@ -42,6 +42,18 @@ int main() {
     });
     for (std::unique_ptr<int>&& pointer : pointers) std::cout << *pointer << "\n";
   }
+  // Without a look at whether there is a value.
+  auto numbers = fringe::MakeGenerator<int>(*fringe::OsStack::Create(1 << 16),
+                                            [](auto& yielder) { yielder.Suspend(1); });
+  std::cout << *numbers.Resume() << "\n";
+  std::cout << numbers.Resume().value_or(2) << "\n";
+  auto lines = fringe::MakeGenerator<std::string>(
+      [](auto& yielder) { yielder.Suspend("a line that is not stored inside of the string"); });
+  std::cout << *lines.Resume() << "\n";
+  auto halves = fringe::MakeGenerator<double, double>([](auto& yielder, double number) {
+    while (auto next = yielder.TrySuspend(number / 2)) number = *next;
+  });
+  std::cout << *halves.Resume(1.0) + *halves.Resume(2.0) << "\n";
   fringe::Generator<int&, char> references([](auto& yielder, char character) {
     int value = character;
     yielder.Suspend(value);
