@@ -96,7 +96,7 @@ int PretendThereIsOne() {
 
 constexpr const char* kSentence =
     "fringe: generators cannot run with a hardware shadow stack, which a switch does not change: "
-    "run the program without one.\n";
+    "run the program without one\\.";
 
 class ShadowStackDeathTest : public ::testing::Test {
  protected:
