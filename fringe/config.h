@@ -5,8 +5,9 @@
 // function with a `Generator` or `Yielder` among its parameters does not link across modes. Other
 // ways across, as a result or a member of a class, link; any use of such a generator is then fatal.
 //
-// Builds in which a generator cannot work are rejected here, as far as the compiler tells.
-// Neither GCC's -fsanitize=shadow-call-stack nor -fsplit-stack of any compiler can be seen.
+// Builds in which a generator cannot work are rejected here, as far as the compiler tells. Code
+// compiled with -fsplit-stack is fatal at the program's first generator (sanitizer_hooks.h). GCC's
+// -fsanitize=shadow-call-stack cannot be detected.
 
 #ifndef FRINGE_CONFIG_H_
 #define FRINGE_CONFIG_H_

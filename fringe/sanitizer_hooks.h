@@ -6,6 +6,7 @@
 
 #include <cstddef>
 
+#include "../arch/fatal.h"
 #include "config.h"
 
 #if FRINGE_ASAN
@@ -32,6 +33,8 @@
 // Null in programs without LeakSanitizer.
 extern "C" [[gnu::weak]] void __lsan_register_root_region(const void* begin, std::size_t size);
 extern "C" [[gnu::weak]] void __lsan_unregister_root_region(const void* begin, std::size_t size);
+// Null in programs without code that was compiled with -fsplit-stack.
+extern "C" [[gnu::weak]] void __splitstack_getcontext(void* context[]);
 #endif
 
 namespace fringe::internal {
@@ -154,6 +157,11 @@ class SanitizerHooks {
   static bool MayHaveTools() { return !__atomic_load_n(&runs_without_tools, __ATOMIC_RELAXED); }
 
   [[gnu::noinline]] void Register(std::byte* limit, std::byte* base) {
+    // Its functions compare the stack pointer with a limit that a switch does not change. No macro
+    // tells of it.
+    if (__splitstack_getcontext != nullptr) {
+      fringe_fatal("fringe cannot be used with -fsplit-stack: compile the program without it.");
+    }
     limit_ = limit;
     size_bytes_ = static_cast<size_t>(base - limit);
     bool has_tools = false;
