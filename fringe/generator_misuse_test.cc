@@ -224,9 +224,8 @@ TEST(GeneratorMisuseDeathTest, AssignedOverFromInsideItself) {
 #if !FRINGE_EXCEPTIONS
 TEST(GeneratorMisuseDeathTest, DestroyedUnfinishedWithoutExceptions) {
   constexpr char kSentence[] =
-      "fringe: an unfinished generator is destroyed by an exception in its body, and exceptions "
-      "are "
-      "off: run it to its end, or give it up with UnsafeUnwrap.\n";
+      "fringe: an unfinished generator cannot be destroyed with -fno-exceptions: run it to its "
+      "end, suspend by TrySuspend, or call UnsafeUnwrap.\n";
   EXPECT_DEATH(CountTo(1).Resume(), HasSubstr(kSentence));
 }
 #endif
