@@ -8,9 +8,11 @@
 #include <new>
 #include <typeinfo>
 
-// By its mangled name, because `typeid` is not to be had with -fno-rtti.
+#if !defined(__cpp_rtti)
+// By its mangled name, because -fno-rtti takes `typeid` away.
 extern const abi::__class_type_info fringe_forced_unwind_base __asm__(
     "_ZTIN10__cxxabiv115__forced_unwindE");
+#endif
 #endif
 
 namespace fringe::internal {
@@ -38,10 +40,15 @@ class OwnedForcedUnwind {
 };
 
 std::type_info& Description() {
+#if defined(__cpp_rtti)
+  const auto& base = static_cast<const abi::__class_type_info&>(typeid(abi::__forced_unwind));
+#else
+  const abi::__class_type_info& base = fringe_forced_unwind_base;
+#endif
   // Never destroyed: a generator may be unwound while the program exits.
   alignas(abi::__si_class_type_info) static std::byte storage[sizeof(abi::__si_class_type_info)];
-  static std::type_info& description = *new (storage) abi::__si_class_type_info(
-      "N6fringe12ForcedUnwindE", &fringe_forced_unwind_base);
+  static std::type_info& description =
+      *new (storage) abi::__si_class_type_info("N6fringe12ForcedUnwindE", &base);
   return description;
 }
 

@@ -65,10 +65,6 @@ using internal::ThreadCaches;
 
 // --- The pool -----------------------------------------------------------------------------------
 
-StackPool::StackPool(const Options& options) : core_(new PoolCore(options)) {
-  ThreadCaches::AddPool(core_);
-}
-
 StackPool::~StackPool() {
   const size_t live = core_->LiveStacks();
   // The rest of the program must be able to go on until it ends.
@@ -89,9 +85,7 @@ namespace {
 
 std::atomic<StackPool*> default_pool = nullptr;
 
-// When a plug-in is unloaded, after its static objects were destroyed. At the end of the program
-// everything is left as it is: other threads may still run.
-[[gnu::destructor(101)]] void AtUnload() {
+void FreeUnused() {
   // A program at fixed addresses is never unloaded. If it is linked statically, it has no unwind
   // tables any more here, and a backtrace would end it.
   if (__dso_handle == nullptr) return;
@@ -101,7 +95,23 @@ std::atomic<StackPool*> default_pool = nullptr;
   if (pool != nullptr && pool->Stats().live == 0) delete pool;
 }
 
+// Set by the first pool. By a pointer, because with link-time optimization gold keeps the
+// destructor functions of library files that the program does not need, but not the functions that
+// they call.
+std::atomic<void (*)()> at_unload = nullptr;
+
+// When a plug-in is unloaded, after its static objects were destroyed. At the end of the program
+// everything is left as it is: other threads may still run.
+[[gnu::destructor(101)]] void AtUnload() {
+  if (void (*const function)() = at_unload.load()) function();
+}
+
 }  // namespace
+
+StackPool::StackPool(const Options& options) : core_(new PoolCore(options)) {
+  ThreadCaches::AddPool(core_);
+  at_unload.store(&FreeUnused);
+}
 
 StackPool& StackPool::Default() {
   // Not a local static: a fork while another thread initializes it would hang the child.

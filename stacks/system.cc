@@ -104,6 +104,11 @@ int Mincore(void* address, size_t length_bytes, unsigned char* pages) {
 // How many pages one call of mincore is asked about.
 constexpr size_t kPagesPerLook = 256;
 
+// With internal linkage, as everything that `RegisterForkHandlers` uses: with link-time
+// optimization gold keeps the constructor functions of library files that the program does not
+// need, but not their variables.
+constinit UnmapQueue unmap_queue;
+
 std::atomic<const ForkHandlers*> fork_handlers = nullptr;
 
 // A fork copies the locks in whatever state they are. So all are taken before it, and released

@@ -31,8 +31,6 @@ int Munmap(uintptr_t start, uintptr_t end) {
 
 }  // namespace
 
-constinit UnmapQueue unmap_queue;
-
 bool UnmapQueue::Reserve() {
   // Before `waiting_` is loaded: a range is counted there before it stops being counted here.
   const size_t live = live_.fetch_add(1) + 1;

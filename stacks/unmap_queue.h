@@ -101,8 +101,6 @@ class UnmapQueue {
   Node fixed_nodes_[kFixedNodes] ABSL_GUARDED_BY(mutex_) = {};
 };
 
-extern constinit UnmapQueue unmap_queue;
-
 }  // namespace fringe::internal
 
 #endif  // FRINGE_STACKS_UNMAP_QUEUE_H_
