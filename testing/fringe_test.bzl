@@ -16,6 +16,7 @@ _COMPILED_AS_THE_BUILD_SAYS = [
     "arch",
     "compiler",
     "hardening",
+    "measures",
     "registers",
     "switch",
     "unwinding",
@@ -56,9 +57,9 @@ def fringe_test(
       size: as for `cc_test`.
       tags: in addition to `subject_tags()`. "switch": registers or unwinding at a switch. "compiler":
         other behavior that depends on how a compiler translates code around a switch. "hardening":
-        it has more to check in a hardened build. "threads": it has more to check under
-        ThreadSanitizer. "valgrind": another test, under Valgrind. "lto": its own flags optimize it
-        at link time in every build.
+        it has more to check in a hardened build. "measures": it has bounds on the size of frames.
+        "threads": it has more to check under ThreadSanitizer. "valgrind": another test, under
+        Valgrind. "lto": its own flags optimize it at link time in every build.
       **kwargs: as for `fringe_cc_test`, so that a test can choose its default stack.
     """
     if googletest:
