@@ -211,11 +211,9 @@ class alignas(arch::LinkRecord) Control {
     return 1;
   }
 
-  // Whether `unwind` was thrown by `Unwind` here. Its owner's address alone does not tell: an
-  // earlier generator on the same stack had the same.
-  bool IsUnwoundBy(const ForcedUnwind& unwind) const {
-    return unwinds_ != 0 && IsForcedUnwindOf(this, unwind);
-  }
+  // Whether the `ForcedUnwind` that is being handled was thrown by `Unwind` here. Its owner's
+  // address alone does not tell: an earlier generator on the same stack had the same.
+  bool IsUnwound() const { return unwinds_ && IsForcedUnwindOf(this); }
 #endif
 
  private:

@@ -17,6 +17,19 @@ extern const abi::__class_type_info fringe_forced_unwind_base __asm__(
 
 namespace fringe::internal {
 
+namespace {
+
+// Both standard libraries keep the address of the exception, and nothing else.
+template <typename T>
+const T& Object(const std::exception_ptr& pointer) {
+  static_assert(sizeof(pointer) == sizeof(T*));
+  const T* object;
+  __builtin_memcpy(&object, &pointer, sizeof(object));
+  return *object;
+}
+
+}  // namespace
+
 #if defined(__GLIBCXX__)
 
 namespace {
@@ -61,19 +74,20 @@ void ThrowForcedUnwind(const void* owner) {
   abi::__cxa_throw(unwind, &Description(), nullptr);
 }
 
-bool IsForcedUnwindOf(const void* owner, const ForcedUnwind& unwind) {
+bool IsForcedUnwindOf(const void* owner) {
+  const std::exception_ptr current = std::current_exception();
   // Null for the end of a thread, which has no type.
-  if (std::current_exception() == nullptr) return false;
+  if (current == nullptr) return false;
   if (*abi::__cxa_current_exception_type() != Description()) return false;
-  return reinterpret_cast<const OwnedForcedUnwind&>(unwind).owner() == owner;
+  return Object<OwnedForcedUnwind>(current).owner() == owner;
 }
 
 #else
 
 void ThrowForcedUnwind(const void* owner) { throw ForcedUnwind{owner}; }
 
-bool IsForcedUnwindOf(const void* owner, const ForcedUnwind& unwind) {
-  return unwind.owner == owner;
+bool IsForcedUnwindOf(const void* owner) {
+  return Object<ForcedUnwind>(std::current_exception()).owner == owner;
 }
 
 #endif

@@ -32,11 +32,12 @@ struct ForcedUnwind {
 // Throws a `ForcedUnwind` on behalf of `owner`.
 [[noreturn]] void ThrowForcedUnwind(const void* owner);
 
-// Returns: whether `unwind` was thrown on behalf of `owner`. A body may have kept the exception of
-//   another generator and thrown it again, and the end of a thread is a `ForcedUnwind` too.
+// Returns: whether the exception that is being handled was thrown on behalf of `owner`. A body may
+//   have kept the exception of another generator and thrown it again, and the end of a thread is a
+//   `ForcedUnwind` too. (A handler must not name that one: it is a null reference.)
 //
-// Requires: called in the handler that has caught `unwind`.
-bool IsForcedUnwindOf(const void* owner, const ForcedUnwind& unwind);
+// Requires: called in a handler of `ForcedUnwind`.
+bool IsForcedUnwindOf(const void* owner);
 
 }  // namespace fringe::internal
 

@@ -424,8 +424,8 @@ class Generator {
         body(yielder, internal::FromWord<Input>(word));
       }
 #if FRINGE_EXCEPTIONS
-    } catch (const internal::ForcedUnwind& unwind) {
-      if (!yielder.IsUnwoundBy(unwind)) return yielder.CatchCurrentException();
+    } catch (const internal::ForcedUnwind&) {
+      if (!yielder.IsUnwound()) return yielder.CatchCurrentException();
     } catch (...) {
       return yielder.CatchCurrentException();
     }
