@@ -30,7 +30,8 @@ _Unwind_Exception* TakeForeign() {
   std::byte* const header = static_cast<std::byte*>(state.caught);
   // The handler finds nothing to delete at its end.
   state.caught = nullptr;
-  return reinterpret_cast<_Unwind_Exception*>(header + header_bytes) - 1;
+  void* const end = header + header_bytes;
+  return static_cast<_Unwind_Exception*>(end) - 1;
 }
 
 }  // namespace

@@ -257,8 +257,8 @@ TEST_P(OneWayTest, MisuseEndsInTheUsersHook) {
        "is running."},
       {"UnwrapsUnfinished", "fringe: a generator must have returned or thrown before Unwrap."},
       {"DestroysUnfinished",
-       "fringe: an unfinished generator is destroyed by an exception in its body, and exceptions "
-       "are off: run it to its end, or give it up with UnsafeUnwrap."},
+       "fringe: an unfinished generator cannot be destroyed with -fno-exceptions: run it to its "
+       "end, suspend by TrySuspend, or call UnsafeUnwrap."},
       {"HasTooSmallAStack",
        "fringe: the stack is too small for the generator's body and its frames."},
   };
@@ -334,9 +334,11 @@ TEST_P(CoreTest, IncludesNoHeaderOfASystem) {
       "arch/" + machine->name + ".h",
       "arch/link_record.h",
       "arch/shadow_stack.h",
+      "fringe/caught_exception.h",
       "fringe/config.h",
       "fringe/control.h",
       "fringe/exception_state.h",
+      "fringe/forced_unwind.h",
       "fringe/generator.h",
       "fringe/on_stack.h",
       "fringe/sanitizer_hooks.h",
