@@ -11,7 +11,8 @@ extern "C" int __cxa_thread_atexit(void (*function)(void*), void* argument, void
 }  // namespace __cxxabiv1
 
 #if defined(_LIBCPP_VERSION)
-extern "C" char __dso_handle;
+// Under another name, because compilers declare it too.
+extern "C" [[gnu::visibility("hidden")]] void* fringe_library_handle __asm__("__dso_handle");
 #endif
 
 namespace {
@@ -40,7 +41,7 @@ ExceptionState* InitThreadExceptionState() {
   if (fringe_thread_slot == &ending) return state;
   if (fringe_thread_slot == &unset) {
     __cxxabiv1::__cxa_thread_atexit([](void*) { fringe_thread_slot = &ending; }, nullptr,
-                                    &__dso_handle);
+                                    &fringe_library_handle);
   }
 #endif
   fringe_thread_slot = state;

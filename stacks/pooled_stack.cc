@@ -17,8 +17,9 @@
 #include "thread_caches.h"
 #include "unused_memory.h"
 
-// Of the C runtime: null in a program at fixed addresses.
-extern "C" [[gnu::visibility("hidden")]] void* __dso_handle;
+// Of the C runtime: null in a program at fixed addresses. Under another name, because compilers
+// declare it too.
+extern "C" [[gnu::visibility("hidden")]] void* fringe_dso_handle __asm__("__dso_handle");
 
 namespace fringe {
 
@@ -88,7 +89,7 @@ std::atomic<StackPool*> default_pool = nullptr;
 void FreeUnused() {
   // A program at fixed addresses is never unloaded. If it is linked statically, it has no unwind
   // tables any more here, and a backtrace would end it.
-  if (__dso_handle == nullptr) return;
+  if (fringe_dso_handle == nullptr) return;
   if (internal::ProcessIsExiting()) return;
   ThreadCaches::FreeAll();
   StackPool* const pool = default_pool.load();
