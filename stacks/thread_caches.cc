@@ -15,6 +15,8 @@ namespace fringe::internal {
 namespace {
 
 constinit ThreadCache no_cache;
+// The recent cache of a thread whose caches have been returned.
+constinit ThreadCache ended_cache;
 
 // Held before any pool's lock.
 constinit Mutex registry_mutex;
@@ -23,9 +25,6 @@ constinit PoolCore* all_pools ABSL_GUARDED_BY(registry_mutex) = nullptr;
 
 constinit std::atomic<bool> has_key = false;
 pthread_key_t key;
-
-// The key's value in a thread whose caches have been returned. Only its address matters.
-constinit char ended = 0;
 
 void* KeyValue() {
   return has_key.load(std::memory_order_relaxed) ? pthread_getspecific(key) : nullptr;
@@ -43,10 +42,7 @@ struct ThreadCaches::Lifetime {
   // Returns the stacks of a thread that ends. Its thread-locals have been destroyed; destructors of
   // other keys may still follow, which do without caches.
   static void AtThreadEnd(void* value) {
-    // For those destructors. The C library calls this function again for it, a few times.
-    pthread_setspecific(key, &ended);
-    if (value == &ended) return;
-    recent_cache = &no_cache;
+    recent_cache = &ended_cache;
     auto* const caches = static_cast<ThreadCaches*>(value);
     {
       // The lock keeps each pool from being destroyed meanwhile.
@@ -112,9 +108,8 @@ ThreadCaches::~ThreadCaches() {
 ThreadCaches::Result ThreadCaches::FindOrCreate(PoolCore* core, ThreadCache** cache) {
   *cache = nullptr;
   if (!has_key.load(std::memory_order_relaxed)) return Result::kNone;
-  void* const value = KeyValue();
-  if (value == &ended) return Result::kNone;
-  auto* caches = static_cast<ThreadCaches*>(value);
+  if (recent_cache == &ended_cache) return Result::kNone;
+  auto* caches = static_cast<ThreadCaches*>(KeyValue());
   if (caches == nullptr) {
     caches = new (std::nothrow) ThreadCaches;
     if (caches == nullptr) return Result::kNoMemory;
@@ -142,8 +137,7 @@ ThreadCache* ThreadCaches::Find(const PoolCore* core) {
 }
 
 const ThreadCaches* ThreadCaches::OfThisThread() {
-  void* const value = KeyValue();
-  return value == &ended ? nullptr : static_cast<const ThreadCaches*>(value);
+  return static_cast<const ThreadCaches*>(KeyValue());
 }
 
 ThreadCache* ThreadCaches::Lookup(const PoolCore* core) const {
