@@ -176,8 +176,9 @@ TEST(StackPoolHeapTest, HeapWithoutAnyMemoryIsAnErrorToo) {
     for (int i = 0; i < 3; ++i) {
       EXPECT_EQ(pool.Acquire().status().code(), absl::StatusCode::kResourceExhausted);
     }
-    EXPECT_EQ(OsStack::Create(0, {.guard_bytes = size_t{1} << 46}).status().code(),
-              absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(
+        OsStack::Create(0, {.guard_bytes = std::numeric_limits<size_t>::max() / 2}).status().code(),
+        absl::StatusCode::kInvalidArgument);
   }).join();
 }
 #endif
