@@ -293,12 +293,15 @@ TEST_P(OsStackGuardTest, UnmapThatTheLimitOfMappingsForbidsIsMadeUpFor) {
   EXPECT_FALSE(IsMapped(limit));
 }
 
+// So that hundreds of thousands of stacks fit into an address space of 32 bits.
+constexpr OsStack::Options kSmallGuard = {.guard_bytes = sizeof(void*) == 4 ? 4096 : 0};
+
 // Takes all the mappings that the process may have, and says what came of it.
 [[noreturn]] void CreateMany(size_t count) {
   std::vector<OsStack> stacks;
   stacks.reserve(count);
   while (stacks.size() < count) {
-    absl::StatusOr<OsStack> stack = OsStack::Create(16 << 10);
+    absl::StatusOr<OsStack> stack = OsStack::Create(16 << 10, kSmallGuard);
     if (!stack.ok()) {
       std::fprintf(stderr, "%zu stacks: %s\n", stacks.size(),
                    std::string(stack.status().message()).c_str());
@@ -384,7 +387,7 @@ TEST(OsStackDeathTest, HolesBeyondTheLimitOfMappingsAreNoError) {
   EXPECT_EXIT(
       {
         std::vector<std::optional<OsStack>> stacks;
-        for (long i = 0; i < 3 * limit; ++i) stacks.push_back(*OsStack::Create(4096));
+        for (long i = 0; i < 3 * limit; ++i) stacks.push_back(*OsStack::Create(4096, kSmallGuard));
         const int before = Mappings();
         // No allocation from here on: the heap has no mappings left either.
         for (size_t i = 0; i < stacks.size(); i += 2) stacks[i].reset();
@@ -408,7 +411,7 @@ TEST(OsStackDeathTest, ShuffledDestructionLeavesNothing) {
         std::vector<OsStack> stacks;
         stacks.reserve(static_cast<size_t>(4 * limit));
         const int before = Mappings();
-        for (long i = 0; i < 4 * limit; ++i) stacks.push_back(*OsStack::Create(4096));
+        for (long i = 0; i < 4 * limit; ++i) stacks.push_back(*OsStack::Create(4096, kSmallGuard));
         std::shuffle(stacks.begin(), stacks.end(), std::mt19937(1));
         while (!stacks.empty()) stacks.pop_back();
         const int after = Mappings();
