@@ -4,7 +4,7 @@
 #ifndef FRINGE_TESTING_REGISTERS_EXTENSIONS_H_
 #define FRINGE_TESTING_REGISTERS_EXTENSIONS_H_
 
-#if defined(__aarch64__) || defined(__arm__)
+#if defined(__aarch64__) || defined(__arm__) || defined(__powerpc64__)
 #include <sys/auxv.h>
 #endif
 
@@ -111,7 +111,8 @@ inline void ScrambleExtensions() {
 
 #elif defined(__powerpc64__)
 
-inline bool HasVsx() { return __builtin_cpu_supports("vsx") != 0; }
+// Clang 14 has no __builtin_cpu_supports here.
+inline bool HasVsx() { return (getauxval(AT_HWCAP) & 0x80 /* PPC_FEATURE_HAS_VSX */) != 0; }
 
 FRINGE_OPAQUE_FUNCTION [[gnu::target("altivec,vsx")]] inline void ScrambleVsx() {
   asm volatile(

@@ -24,7 +24,7 @@
 namespace fringe::testing {
 namespace {
 
-constexpr int kSwitches = 3;
+[[maybe_unused]] constexpr int kSwitches = 3;
 
 // As many values of a type as `kCount`, which is more than there are registers for them, and
 // statements on all of them. Each is a macro, because a function cannot be inlined into one with
