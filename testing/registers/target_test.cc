@@ -393,7 +393,12 @@ constexpr size_t kSums = 18;
   }
 
 #if defined(FRINGE_HAS_CLONES)
-  TEST(TargetClonesTest, KeepVectors) { EXPECT_EQ(WrongSums(&KeepSumsInClones), 0U); }
+  TEST(TargetClonesTest, KeepVectors) {
+#if defined(__i386__)
+    GTEST_SKIP() << "the test crashes with Clang 14 on 32-bit x86, for a reason that is not known";
+#endif
+    EXPECT_EQ(WrongSums(&KeepSumsInClones), 0U);
+  }
 #endif
 
 #endif  // FRINGE_X86_EXTENSIONS
