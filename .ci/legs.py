@@ -87,7 +87,7 @@ LEGS = [
     bazel("clang", "noexcept", tags=COMPILER),
     bazel("clang", "fp", tags=SWITCH),
     bazel("clang", "native", tags="switch,-unwinding"),
-    bazel("clang", "lto", tags=COMPILER),
+    bazel("clang", "lto", tags=COMPILER + ",-clones"),
     bazel("libcxx", tags=CORE),
     bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
     # Other CPUs, in an emulator unless this machine runs their code. x86 runs all tests of portable

@@ -372,12 +372,12 @@ TEST(DestructionTest, ChainIsUnwoundFromTheInnermost) {
 
 // --- Obstacles -----------------------------------------------------------------------------------
 
-// No exception may leave a `noexcept` function, and unwinding would violate that. So a generator
-// that is suspended below one must be run to its end or abandoned with `UnsafeUnwrap`.
 // `exit` runs the destructors of static objects on the stack of the body that has called it.
 TEST(DestructionDeathTest, ExitInTheBodyOfAStaticGeneratorLeavesIt) {
 #if FRINGE_ASAN
   GTEST_SKIP() << "LeakSanitizer does not see the frames below main if exit runs on another stack";
+#elif defined(__arm__) || defined(__riscv)
+  GTEST_SKIP() << "Debian's C library for this CPU has no unwind tables, which would show exit";
 #endif
   auto run = [] {
     static Generator<int, void, OsStack> inner =
@@ -389,6 +389,8 @@ TEST(DestructionDeathTest, ExitInTheBodyOfAStaticGeneratorLeavesIt) {
   EXPECT_EXIT(run(), ::testing::ExitedWithCode(7), "");
 }
 
+// No exception may leave a `noexcept` function, and unwinding would violate that. So a generator
+// that is suspended below one must be run to its end or abandoned with `UnsafeUnwrap`.
 TEST(DestructionDeathTest, NoexceptFunctionOnTheWayTerminates) {
   auto run = [] {
     std::set_terminate([] {

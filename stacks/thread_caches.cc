@@ -23,11 +23,12 @@ constinit Mutex registry_mutex;
 constinit ThreadCaches* all_threads ABSL_GUARDED_BY(registry_mutex) = nullptr;
 constinit PoolCore* all_pools ABSL_GUARDED_BY(registry_mutex) = nullptr;
 
-constinit std::atomic<bool> has_key = false;
+// A word, since GCC 12 for RISC-V exchanges nothing smaller without libatomic.
+constinit std::atomic<uint32_t> has_key = 0;
 pthread_key_t key;
 
 void* KeyValue() {
-  return has_key.load(std::memory_order_relaxed) ? pthread_getspecific(key) : nullptr;
+  return has_key.load(std::memory_order_relaxed) != 0 ? pthread_getspecific(key) : nullptr;
 }
 
 size_t Hash(const PoolCore* core) {
@@ -206,7 +207,7 @@ void ThreadCaches::RemovePool(PoolCore* core) {
 }
 
 void ThreadCaches::FreeAll() {
-  if (!has_key.exchange(false)) return;
+  if (has_key.exchange(0) == 0) return;
   pthread_key_delete(key);
   recent_cache = &no_cache;
   MutexLock lock(&registry_mutex);

@@ -59,7 +59,8 @@ def fringe_test(
         other behavior that depends on how a compiler translates code around a switch. "hardening":
         it has more to check in a hardened build. "measures": it has bounds on the size of frames.
         "threads": it has more to check under ThreadSanitizer. "valgrind": another test, under
-        Valgrind. "lto": its own flags optimize it at link time in every build.
+        Valgrind. "lto": its own flags optimize it at link time in every build. "clones": it has clones of
+        functions.
       **kwargs: as for `fringe_cc_test`, so that a test can choose its default stack.
     """
     if googletest:

@@ -1,5 +1,5 @@
-// Values in registers that a function has and its file lacks: because of an attribute, a pragma or
-// `target_clones`. The switch is inlined there, with the clobbers of its own file.
+// Values in registers that a function has and its file lacks, because of an attribute. The switch is
+// inlined there, with the clobbers of its own file.
 
 #include <cstddef>
 #include <cstdint>
@@ -326,82 +326,6 @@ TYPED_TEST(TargetTest, KeepsThemOverASuspend) {
 }
 
 #endif  // !defined(FRINGE_NO_EXTENSIONS)
-
-// --- Pragmas and clones --------------------------------------------------------------------------
-
-#if FRINGE_X86_EXTENSIONS
-
-// Keeps sums across a switch and does not store them in between. Each sum is one vector if the
-// compiler has vectors of that size. `out` receives them.
-constexpr size_t kSums = 18;
-// clang-format off
-#define FRINGE_MAKE_SUM(I) const Vector512 sum##I = in[I] + in[(I) + 1];
-#define FRINGE_STORE_SUM(I) out[I] = sum##I;
-#define FRINGE_KEEP_SUMS                                                                           \
-  {                                                                                                \
-    FRINGE_EACH(FRINGE_MAKE_SUM)                                                                   \
-    arch::Resume(0, record);                                                                       \
-    FRINGE_EACH(FRINGE_STORE_SUM)                                                                  \
-  }
-// clang-format on
-
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx512f")
-#endif
-[[gnu::noinline]] void KeepSumsByPragma(arch::LinkRecord* record, const Vector512* in,
-                                        Vector512* out) FRINGE_KEEP_SUMS
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-
-// This needs a C library that selects a clone when it loads the program.
-#if defined(__GLIBC__)
-#define FRINGE_HAS_CLONES 1
-}  // namespace
-[[gnu::target_clones("default", "avx2", "avx512f")]] void KeepSumsInClones(arch::LinkRecord* record,
-                                                                           const Vector512* in,
-                                                                           Vector512* out);
-[[gnu::target_clones("default", "avx2", "avx512f")]] void KeepSumsInClones(
-    arch::LinkRecord* record, const Vector512* in, Vector512* out) FRINGE_KEEP_SUMS namespace {
-#endif
-
-  using KeepSums = void (*)(arch::LinkRecord*, const Vector512*, Vector512*);
-
-  // Returns: the number of wrong words in the sums.
-  unsigned WrongSums(KeepSums keep_sums) {
-    const RawGenerator<> generator(*OsStack::Create(kSideStackBytes), &ScrambleForever<Scramble>);
-    static Vector512 in[kSums + 1], out[kSums];
-    for (uint64_t i = 0; i < std::size(in); ++i) {
-      for (uint64_t j = 0; j < 8; ++j) in[i][j] = 1000 * i + j;
-    }
-    keep_sums(generator.record(), in, out);
-    unsigned wrong = 0;
-    for (uint64_t i = 0; i < std::size(out); ++i) {
-      for (uint64_t j = 0; j < 8; ++j) wrong += out[i][j] != 2000 * i + 1000 + 2 * j;
-    }
-    return wrong;
-  }
-
-  TEST(TargetPragmaTest, KeepsVectors) {
-    if (!Zmm::IsSupported()) GTEST_SKIP() << "this CPU has no AVX-512";
-    EXPECT_EQ(WrongSums(&KeepSumsByPragma), 0U);
-  }
-
-#if defined(FRINGE_HAS_CLONES)
-  TEST(TargetClonesTest, KeepVectors) {
-#if defined(__i386__)
-    GTEST_SKIP() << "the test crashes with Clang 14 on 32-bit x86, for a reason that is not known";
-#endif
-    EXPECT_EQ(WrongSums(&KeepSumsInClones), 0U);
-  }
-#endif
-
-#endif  // FRINGE_X86_EXTENSIONS
 
 }  // namespace
 }  // namespace fringe::testing
