@@ -1,5 +1,5 @@
-// Values in registers that a function has and its file lacks, because of an attribute. The switch is
-// inlined there, with the clobbers of its own file.
+// Values in registers that a function has and its file lacks, because of an attribute. The switch
+// is inlined there, with the clobbers of its own file.
 
 #include <cstddef>
 #include <cstdint>
