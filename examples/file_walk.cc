@@ -35,18 +35,11 @@ FileWalk* running = nullptr;
 }  // namespace
 
 FileWalk::FileWalk(std::string path)
-    : path_(std::move(path)),
-      entries_(NewStack(), [this](Yielder& yielder, Then then) { Walk(yielder, then); }) {}
+    : path_(std::move(path)), entries_(NewStack(), [this](Yielder& yielder) { Walk(yielder); }) {}
 
-FileWalk::~FileWalk() {
-  while (entries_.Resume(Then::kStop)) {
-  }
-}
+std::optional<FileWalk::Entry> FileWalk::Next() { return entries_.Resume(); }
 
-std::optional<FileWalk::Entry> FileWalk::Next() { return entries_.Resume(Then::kGoOn); }
-
-void FileWalk::Walk(Yielder& yielder, Then then) {
-  if (then == Then::kStop) return;
+void FileWalk::Walk(Yielder& yielder) {
   yielder_ = &yielder;
   running = this;
   const int result = nftw(
@@ -56,9 +49,10 @@ void FileWalk::Walk(Yielder& yielder, Then then) {
         const int error = type == FTW_DNR || type == FTW_NS ? errno : 0;
         FileWalk* const walk = running;
         ++walk->callbacks_;
-        const Then next = walk->yielder_->Suspend({path, static_cast<size_t>(place->base), error});
+        const bool more =
+            walk->yielder_->TrySuspend({path, static_cast<size_t>(place->base), error});
         running = walk;  // another walk may have run in between
-        return next == Then::kStop ? 1 : 0;
+        return more ? 0 : 1;
       },
       kMaximumOpenDirectories, FTW_PHYS);
   if (result == -1) status_ = absl::ErrnoToStatus(errno, path_);

@@ -25,10 +25,9 @@
 // followed.
 //
 // `nftw` runs on the stack of a generator, and its callback suspends. A walk that is left early
-// must still end inside `nftw`, which holds open directories and memory. A C function has no
-// destructors: unwinding its frames, as the destructor of an unfinished generator does, would leak
-// both. So each resume passes the callback a command, to continue or to stop, and the destructor
-// passes "stop". The callback then returns non-zero, and `nftw` cleans up after itself. This needs
+// must still end inside `nftw`, which holds open directories and memory: an exception would pass
+// through its frames and leak both. The callback therefore suspends by `TrySuspend`. If the
+// generator is being destroyed, it returns non-zero, and `nftw` cleans up after itself. This needs
 // no exceptions.
 //
 // Thread safety: a walk must be used on one thread. Two threads must not walk at the same time,
@@ -51,9 +50,6 @@ class FileWalk {
   explicit FileWalk(std::string path);
   FileWalk(const FileWalk&) = delete;
   FileWalk& operator=(const FileWalk&) = delete;
-  // Ends the walk at its current point, without reading another file.
-  ~FileWalk();
-
   // Returns: the next file; `nullopt` at the end.
   std::optional<Entry> Next();
 
@@ -64,17 +60,16 @@ class FileWalk {
   uint64_t callbacks() const { return callbacks_; }
 
  private:
-  // The command that a resume passes to the walk.
-  enum class Then { kGoOn, kStop };
-  using Yielder = fringe::Yielder<Entry, Then>;
+  using Yielder = fringe::Yielder<Entry>;
 
-  void Walk(Yielder& yielder, Then then);
+  void Walk(Yielder& yielder);
 
   const std::string path_;
   absl::Status status_;
   uint64_t callbacks_ = 0;
   Yielder* yielder_ = nullptr;  // set when the walk starts
-  fringe::Generator<Entry, Then> entries_;
+  // Last, so that the walk ends before what it uses is destroyed.
+  fringe::Generator<Entry> entries_;
 };
 
 #endif  // FRINGE_EXAMPLES_FILE_WALK_H_

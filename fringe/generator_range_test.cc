@@ -339,6 +339,44 @@ TEST_F(GeneratorViewTest, DropAndTakeWhile) {
 #endif
 }
 
+TEST_F(GeneratorViewTest, TakeAndAllOfANamedOneReferToIt) {
+#if FRINGE_TEST_VIEWS
+  auto gen = CountTo(7);
+  EXPECT_THAT(Collect(std::views::take(gen, 2)), ElementsAre(1, 2));
+  EXPECT_THAT(Collect(std::views::all(gen)), ElementsAre(4, 5, 6, 7));
+  EXPECT_EQ(gen.Resume(), std::nullopt);
+#endif
+}
+
+TEST_F(GeneratorViewTest, JoinOfGenerators) {
+#if FRINGE_TEST_VIEWS
+  EXPECT_THAT(Collect(CountTo(3) | std::views::transform(CountTo) | std::views::join),
+              ElementsAre(1, 1, 2, 1, 2, 3));
+  std::vector<OnOsStack<int>> each;
+  each.push_back(CountTo(2));
+  each.push_back(CountTo(0));
+  each.push_back(CountTo(1));
+  EXPECT_THAT(Collect(each | std::views::join), ElementsAre(1, 2, 1));
+  auto nested = MakeGenerator<OnOsStack<int>>(NewStack(), [](Yielder<OnOsStack<int>>& yielder) {
+    for (int i = 1; i <= 3; ++i) yielder.Suspend(CountTo(i));
+  });
+  EXPECT_THAT(Collect(nested | std::views::join), ElementsAre(1, 1, 2, 1, 2, 3));
+#endif
+}
+
+TEST_F(GeneratorViewTest, PipelineThatOwnsItsGenerator) {
+#if FRINGE_TEST_VIEWS
+  const auto tail = [](int last) {
+    auto gen = CountTo(last);
+    return std::move(gen) | std::views::drop_while([](int i) { return i < 3; });
+  };
+  EXPECT_THAT(Collect(tail(4)), ElementsAre(3, 4));
+  // The standard decides: a pipeline over a named generator refers to it.
+  static_assert(
+      std::is_same_v<std::views::all_t<OnOsStack<int>&>, std::ranges::ref_view<OnOsStack<int>>>);
+#endif
+}
+
 TEST_F(GeneratorViewTest, LvalueReferencesReachTheObjectsThroughAPipeline) {
 #if FRINGE_TEST_VIEWS
   std::vector<int> numbers = {1, 2, 3, 4};
