@@ -8,11 +8,11 @@
 
 #include "../arch/fatal.h"
 #include "config.h"
+#include "leak_roots.h"
 
 #if FRINGE_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-#include <sanitizer/lsan_interface.h>
 #endif
 #if FRINGE_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -30,9 +30,6 @@
 #if FRINGE_VALGRIND
 #include <valgrind/valgrind.h>
 #endif
-// Null in programs without LeakSanitizer.
-extern "C" [[gnu::weak]] void __lsan_register_root_region(const void* begin, std::size_t size);
-extern "C" [[gnu::weak]] void __lsan_unregister_root_region(const void* begin, std::size_t size);
 // Null in programs without code that was compiled with -fsplit-stack.
 extern "C" [[gnu::weak]] void __splitstack_getcontext(void* context[]);
 #endif
@@ -64,7 +61,7 @@ class SanitizerHooks {
     limit_ = limit;
     size_bytes_ = static_cast<size_t>(base - limit);
     // Memory that only a suspended generator points to is not leaked.
-    __lsan_register_root_region(limit_, size_bytes_);
+    AddLeakRoot(limit_, size_bytes_);
 #endif
 #if FRINGE_TSAN
     generator_fiber_ = __tsan_create_fiber(0);
@@ -81,7 +78,7 @@ class SanitizerHooks {
   ~SanitizerHooks() {
 #if FRINGE_ASAN
     if (generator_fake_stack_ != nullptr) DestroyFakeStack();
-    __lsan_unregister_root_region(limit_, size_bytes_);
+    RemoveLeakRoot(limit_);
     // Abandoned frames leave their redzones poisoned for the next user of the memory.
     __asan_unpoison_memory_region(limit_, size_bytes_);
 #endif
@@ -171,8 +168,8 @@ class SanitizerHooks {
       has_tools = true;
     }
 #endif
-    if (__lsan_register_root_region != nullptr) {
-      __lsan_register_root_region(limit_, size_bytes_);
+    if (HasLeakSanitizer()) {
+      AddLeakRoot(limit_, size_bytes_);
       has_tools = true;
     }
     // Concurrent questions have the same answer.
@@ -183,9 +180,7 @@ class SanitizerHooks {
 #if FRINGE_VALGRIND
     if (RUNNING_ON_VALGRIND != 0) VALGRIND_STACK_DEREGISTER(valgrind_id_);
 #endif
-    if (__lsan_unregister_root_region != nullptr) {
-      __lsan_unregister_root_region(limit_, size_bytes_);
-    }
+    if (HasLeakSanitizer()) RemoveLeakRoot(limit_);
   }
 #endif
 
