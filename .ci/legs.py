@@ -104,6 +104,7 @@ LEGS = [
         + ("//testing/unwinding:every_instruction_test_branch_protection",),
     ),
     *[bazel(cpu + "-clang", tags=SWITCH) for cpu in CROSS_CLANG],
+    script("mistakes", "testing/mistakes/run"),
     script("consumers", "testing/consumers/run"),
     script("release", "testing/release/run"),
     *[

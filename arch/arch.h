@@ -4,6 +4,11 @@
 #ifndef FRINGE_ARCH_ARCH_H_
 #define FRINGE_ARCH_ARCH_H_
 
+// The first header of every other, so that this is the first error.
+#if __cplusplus < 202002L
+#error "fringe needs C++20: compile with -std=c++20 (Bazel: --cxxopt=-std=c++20)."
+#endif
+
 #if defined(__x86_64__) && defined(__LP64__)
 #include "x86_64.h"
 #elif defined(__aarch64__) && defined(__LP64__)

@@ -70,6 +70,11 @@ struct ResultOf<T> {
 template <typename T>
 using Result = typename ResultOf<T>::type;
 
+// A type that a generator can produce or consume.
+template <typename T>
+concept Passable = std::is_void_v<T> || std::is_reference_v<T> ||
+                   (std::is_object_v<T> && !std::is_array_v<T> && std::is_move_constructible_v<T>);
+
 // Whether a `T` crosses a switch in a register. Other values cross as their address: they stay in
 // the frame of the sender, and the receiver moves them out before it does anything else.
 template <typename T>
@@ -194,7 +199,8 @@ class Yielder : private internal::Control {
   using Control::Control;
 };
 
-// A function that can be the body of a `Generator<Output, Input>`.
+// A function that can be the body of a `Generator<Output, Input>`: the call in the line of its
+// `Input` must be valid.
 template <typename F, typename Output, typename Input = void>
 concept GeneratorBody =
     (std::is_void_v<Input> &&
@@ -203,6 +209,23 @@ concept GeneratorBody =
      requires(F& body, Yielder<Output, Input>& yielder, internal::Parameter<Input> (*input)()) {
        body(yielder, input());
      });
+
+}  // namespace FRINGE_ABI
+
+namespace internal {
+inline namespace FRINGE_ABI {
+
+// Calls that are mistakes have a deleted overload for each, whose line the compiler shows. These
+// are its constraints. They leave out what another overload, or the copy of a generator, explains.
+template <typename F, typename Output, typename Input>
+concept NotABody = std::is_void_v<Input> && !GeneratorBody<F, Output, Input>;
+template <typename F, typename Output, typename Input>
+concept NotABodyWithInput = !std::is_void_v<Input> && !GeneratorBody<F, Output, Input>;
+
+}  // namespace FRINGE_ABI
+}  // namespace internal
+
+inline namespace FRINGE_ABI {
 
 // A function on its own stack that produces `Output`s and consumes `Input`s.
 //
@@ -250,6 +273,31 @@ class Generator {
   explicit Generator(F body)
       : Generator(Unchecked(), CreateDefaultStack<Choice>(), std::move(body)) {}
 #endif
+
+  // Mistakes.
+  template <internal::MaybeAStack S, typename F>
+  Generator(S stack, F body) = delete;  // not a stack: check the StatusOr, then pass *std::move(it)
+  template <typename F>
+    requires(!GuardedStack<StackT>)
+  Generator(StackT stack, F body) = delete;  // a stack without a guard: use Generator::Unguarded
+  template <internal::NotABody<Output, Input> F>
+    requires GuardedStack<StackT>
+  Generator(StackT stack, F body) = delete;  // no GeneratorBody: body(yielder) is invalid
+  template <internal::NotABodyWithInput<Output, Input> F>
+    requires GuardedStack<StackT>
+  Generator(StackT stack, F body) = delete;  // no GeneratorBody: body(yielder, input) is invalid
+  template <internal::NotABody<Output, Input> F>
+    requires(!std::same_as<F, Generator>)
+  explicit Generator(F body) = delete;  // no GeneratorBody: body(yielder) is invalid
+  template <internal::NotABodyWithInput<Output, Input> F>
+    requires(!std::same_as<F, Generator>)
+  explicit Generator(F body) = delete;  // no GeneratorBody: body(yielder, input) is invalid
+  template <internal::MaybeAStack S, typename F>
+  static void Unguarded(S stack, F body) = delete;  // check the StatusOr, then pass *std::move(it)
+  template <internal::NotABody<Output, Input> F>
+  static void Unguarded(StackT, F body) = delete;  // no GeneratorBody: body(yielder) is invalid
+  template <internal::NotABodyWithInput<Output, Input> F>
+  static void Unguarded(StackT, F body) = delete;  // no GeneratorBody: body(yielder, input) fails
 
   // A moved-from generator is unavailable.
   Generator(Generator&& other) noexcept
@@ -388,6 +436,10 @@ class Generator {
 
   template <typename F>
   Generator(Unchecked, StackT stack, F body) : stack_(std::move(stack)) {
+    static_assert(internal::Passable<Output>,
+                  "Output must be void, a reference, or a type that can be moved.");
+    static_assert(internal::Passable<Input>,
+                  "Input must be void, a reference, or a type that can be moved.");
     std::byte* const place =
         internal::Control::Place(stack_.limit(), stack_.base(), sizeof(F), alignof(F));
     std::byte* const body_place = internal::Control::BodyPlace(place, sizeof(F), alignof(F));
@@ -498,6 +550,26 @@ Generator<Output, Input, typename Choice::Type> MakeGenerator(F body) {
   return Generator<Output, Input, typename Choice::Type>(std::move(body));
 }
 #endif
+
+// Mistakes.
+template <typename Output, typename Input = void, typename S, typename F>
+  requires(!Stack<S> && !internal::MaybeAStack<S>)
+void MakeGenerator(S stack, F body) = delete;  // the first argument must be a fringe::Stack
+template <typename Output, typename Input = void, internal::MaybeAStack S, typename F>
+void MakeGenerator(S stack, F body) = delete;  // check the StatusOr, then pass *std::move(it)
+template <typename Output, typename Input = void, Stack S, typename F>
+  requires(!GuardedStack<S>)
+void MakeGenerator(S stack, F body) = delete;  // no guard: use Generator<...>::Unguarded
+template <typename Output, typename Input = void, GuardedStack S,
+          internal::NotABody<Output, Input> F>
+void MakeGenerator(S stack, F body) = delete;  // no GeneratorBody: body(yielder) is invalid
+template <typename Output, typename Input = void, GuardedStack S,
+          internal::NotABodyWithInput<Output, Input> F>
+void MakeGenerator(S stack, F body) = delete;  // no GeneratorBody: body(yielder, input) is invalid
+template <typename Output, typename Input = void, internal::NotABody<Output, Input> F>
+void MakeGenerator(F body) = delete;  // no GeneratorBody: body(yielder) is invalid
+template <typename Output, typename Input = void, internal::NotABodyWithInput<Output, Input> F>
+void MakeGenerator(F body) = delete;  // no GeneratorBody: body(yielder, input) is invalid
 
 }  // namespace FRINGE_ABI
 }  // namespace fringe

@@ -137,6 +137,11 @@ std::invoke_result_t<F> OnStack(StackT&& stack, F&& function) {
   return internal::Call<F>(std::forward<F>(function)).RunOn(stack.limit(), stack.base());
 }
 
+// A mistake.
+template <typename S, typename F>
+  requires internal::MaybeAStack<std::remove_cvref_t<S>>
+void OnStack(S&& stack, F&& function) = delete;  // check the StatusOr, then pass *it
+
 }  // namespace FRINGE_ABI
 }  // namespace fringe
 

@@ -22,6 +22,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <type_traits>
 
 #include "../arch/arch.h"
 
@@ -50,6 +51,15 @@ inline constexpr bool enable_guarded_stack = false;
 // A stack with a guard.
 template <typename S>
 concept GuardedStack = Stack<S> && enable_guarded_stack<S>;
+
+namespace internal {
+
+// A `StatusOr` or `optional` that may hold a stack. Passing it as a stack is a common mistake.
+template <typename S>
+concept MaybeAStack =
+    !Stack<S> && requires(S& maybe) { requires Stack<std::remove_cvref_t<decltype(*maybe)>>; };
+
+}  // namespace internal
 
 }  // namespace fringe
 
