@@ -216,6 +216,23 @@ class alignas(arch::LinkRecord) Control {
   bool IsUnwound() const { return unwinds_ && IsForcedUnwindOf(this); }
 #endif
 
+  // How many bytes `IsRunningAt` reads.
+  static constexpr size_t kReadBytes = sizeof(arch::LinkRecord) + 3 * sizeof(uintptr_t);
+
+  // Whether `place` has a `Control` of any mode, `size_bytes` above the limit, whose generator is
+  // running. For overflow.cc, which searches memory of any contents for it.
+  __attribute__((no_sanitize("address", "thread", "undefined"))) static bool IsRunningAt(
+      const std::byte* place, size_t size_bytes) {
+    const auto* const record = reinterpret_cast<const arch::LinkRecord*>(place);
+    const auto* const words = reinterpret_cast<const uintptr_t*>(place + sizeof(arch::LinkRecord));
+    const bool fits = words[0] != 0        ? words[0] == size_bytes && words[1] <= 1
+                      : words[1] >= kModes ? words[1] == size_bytes
+                                           : words[1] > 1 && words[2] == size_bytes;
+    // As `arch::Closed`, which sanitizers check.
+    const auto closed = reinterpret_cast<uintptr_t>(record->resumer.sp);
+    return fits && closed >= kReasons * kModes && closed != reinterpret_cast<uintptr_t>(record);
+  }
+
  private:
   // The record of a generator that is not running is closed with one of `kReasons` numbers of the
   // mode, or with one of the special values of `OpenValue`.
