@@ -18,15 +18,15 @@ static_assert(offsetof(fringe::arch::LinkRecord, resumer.sp) == 0x08 &&
               offsetof(fringe::arch::LinkRecord, resumer.fp) == 0x00 &&
               offsetof(fringe::arch::LinkRecord, resumer.bp) == 0x0c);
 
+// Not functions: Clang's -fsanitize=cfi replaces the address of a function by that of a jump.
 extern "C" {
-[[gnu::visibility("hidden")]] void fringe_x86_start();
-[[gnu::visibility("hidden")]] void fringe_x86_trampoline();
+[[gnu::visibility("hidden")]] extern char fringe_x86_start[];
+[[gnu::visibility("hidden")]] extern char fringe_x86_trampoline[];
 }
 
 // The declarations gave them C linkage.
-void* const fringe::arch::fringe_x86_start_address = reinterpret_cast<void*>(&fringe_x86_start);
-void* const fringe::arch::fringe_x86_return_address =
-    reinterpret_cast<void*>(&fringe_x86_trampoline);
+void* const fringe::arch::fringe_x86_start_address = fringe_x86_start;
+void* const fringe::arch::fringe_x86_return_address = fringe_x86_trampoline;
 
 asm(R"(
   .pushsection .text

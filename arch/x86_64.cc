@@ -18,11 +18,11 @@ static_assert(offsetof(fringe::arch::LinkRecord, resumer.sp) == 0x10 &&
               offsetof(fringe::arch::LinkRecord, resumer.fp) == 0x00 &&
               offsetof(fringe::arch::LinkRecord, resumer.bp) == 0x18);
 
-extern "C" [[gnu::visibility("hidden")]] void fringe_x86_64_trampoline();
+// Not a function: Clang's -fsanitize=cfi replaces the address of a function by that of a jump.
+extern "C" [[gnu::visibility("hidden")]] char fringe_x86_64_trampoline[];
 
 // The declaration gave it C linkage.
-void* const fringe::arch::fringe_x86_64_return_address =
-    reinterpret_cast<void*>(&fringe_x86_64_trampoline);
+void* const fringe::arch::fringe_x86_64_return_address = fringe_x86_64_trampoline;
 
 asm(R"(
   .pushsection .text
