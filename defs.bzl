@@ -19,7 +19,7 @@ is the plain rule of rules_cc.
 load("@rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("@rules_cc//cc:cc_library.bzl", "cc_library")
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
-load("//stacks:stack.bzl", "default_stack_choice", _fringe_stack = "fringe_stack")
+load("//stacks:stack.bzl", "all_headers", "default_stack_choice", _fringe_stack = "fringe_stack")
 
 fringe_stack = _fringe_stack
 
@@ -70,7 +70,8 @@ def fringe_cc_library(
 
     Its dependencies keep the default stack of the binary, and so do sources that include its
     headers. A header that mentions a generator must therefore name the stack's type: otherwise the
-    two would disagree on the type, and corrupt memory.
+    two would disagree on the type, and corrupt memory. So its `hdrs`, and those of its dependencies,
+    are also compiled without a default stack: each must compile alone.
 
     Args:
       name: the library.
@@ -101,16 +102,61 @@ def fringe_cc_library(
         unguarded = unguarded_stack,
         visibility = ["//visibility:private"],
     )
+    srcs = kwargs.pop("srcs")
+    deps = kwargs.pop("deps", [])
+    local_defines = kwargs.pop("local_defines", [])
+    hdrs = kwargs.get("hdrs") or []
+    both = {key: kwargs[key] for key in _LIBRARY_BOTH if key in kwargs}
+    if "include_prefix" in kwargs or "strip_include_prefix" in kwargs:
+        both["hdrs"] = hdrs
+
+    # The check includes headers of dependencies of dependencies.
+    both["features"] = kwargs.get("features", []) + ["-layering_check"]
+
+    # Compiles the headers without a default stack.
+    check = name + "_headers_must_name_their_stacks"
+    all_headers(
+        name = check + "_",
+        srcs = srcs,
+        hdrs = hdrs,
+        tags = ["manual"],
+        testonly = kwargs.get("testonly"),
+        visibility = ["//visibility:private"],
+        deps = deps + kwargs.get("implementation_deps", []),
+    )
+    cc_library(
+        name = check,
+        srcs = [check + "_"],
+        local_defines = local_defines + ["FRINGE_HEADERS_NAME_THEIR_STACKS"],
+        tags = ["manual"],
+        visibility = ["//visibility:private"],
+        deps = deps,
+        **both
+    )
     path = "/".join([part for part in [native.package_name(), choice + ".h"] if part])
     cc_library(
         name = name,
-        srcs = kwargs.pop("srcs") + [choice],
-        local_defines = kwargs.pop("local_defines", []) + [
-            "FRINGE_DEFAULT_STACK_CHOICE=\\\"%s\\\"" % path,
-        ],
-        deps = kwargs.pop("deps", []) + [stack],
+        srcs = srcs + [choice],
+        local_defines = local_defines + ["FRINGE_DEFAULT_STACK_CHOICE=\\\"%s\\\"" % path],
+        deps = deps + [stack, check],
         **kwargs
     )
+
+# Attributes of a library that the check of its headers has too.
+_LIBRARY_BOTH = [
+    "compatible_with",
+    "copts",
+    "defines",
+    "implementation_deps",
+    "include_prefix",
+    "includes",
+    "restricted_to",
+    "strip_include_prefix",
+    "target_compatible_with",
+    "testonly",
+    "textual_hdrs",
+    "toolchains",
+]
 
 # --- Implementation of a binary or a test with a stack --------------------------------------------
 

@@ -65,6 +65,14 @@ static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
 #define FRINGE_VALGRIND 0
 #endif
 
+// Whether `Generator` has a default for its stack. It has none in freestanding builds, and where
+// the build checks the headers that a library with its own default stack includes (defs.bzl).
+#if __STDC_HOSTED__ && !defined(FRINGE_HEADERS_NAME_THEIR_STACKS)
+#define FRINGE_DEFAULT_STACK 1
+#else
+#define FRINGE_DEFAULT_STACK 0
+#endif
+
 // The mode: its number, and the namespace that is named after it.
 #if FRINGE_EXCEPTIONS && !FRINGE_ASAN && !FRINGE_TSAN
 #define FRINGE_MODE 0

@@ -27,11 +27,11 @@
 #include "config.h"
 #include "control.h"
 
-#if __STDC_HOSTED__
+#if FRINGE_DEFAULT_STACK
 #include "../stacks/default_stack.h"
-#else
+#elif !__STDC_HOSTED__
 namespace fringe {
-class DefaultStack;  // freestanding builds have none
+class DefaultStack;
 }
 #endif
 
@@ -141,8 +141,14 @@ template <typename T>
 
 inline namespace FRINGE_ABI {
 
+#if FRINGE_DEFAULT_STACK || !__STDC_HOSTED__
 template <typename Output, typename Input, Stack StackT>
 class Generator;
+#else
+// The name is for the compiler's error.
+template <typename Output, typename Input, Stack ThisHeaderMustNameTheStack>
+class Generator;
+#endif
 
 // The handle by which a generator's body suspends. It lives as long as the generator, and must not
 // be used outside the body.
@@ -238,7 +244,11 @@ inline namespace FRINGE_ABI {
 // `TrySuspend`.
 //
 // Thread safety: may be resumed on any thread, by one at a time.
+#if FRINGE_DEFAULT_STACK || !__STDC_HOSTED__
 template <typename Output, typename Input = void, Stack StackT = DefaultStack>
+#else
+template <typename Output, typename Input, Stack StackT>
+#endif
 class Generator {
  public:
   // The template arguments, and the handle that the body is called with.
@@ -263,7 +273,7 @@ class Generator {
     return Generator(Unchecked(), std::move(stack), std::move(body));
   }
 
-#if __STDC_HOSTED__
+#if FRINGE_DEFAULT_STACK
   // Prepares `body` to run on a new `DefaultStack` of `kDefaultStackBytes`.
   //
   // Errors: fatal if the stack cannot be created; to handle the error, create the stack yourself.
@@ -532,7 +542,7 @@ Generator<Output, Input, StackT> MakeGenerator(StackT stack, F body) {
   return Generator<Output, Input, StackT>(std::move(stack), std::move(body));
 }
 
-#if __STDC_HOSTED__
+#if FRINGE_DEFAULT_STACK
 // On a new `DefaultStack`: a function that returns a generator names its types once.
 //
 //   fringe::Generator<int> CountTo(int last) {

@@ -13,6 +13,10 @@
 
 #include "stack.h"
 
+// There is none where the build checks the headers that a library with a default of its own
+// includes.
+#if !defined(FRINGE_HEADERS_NAME_THEIR_STACKS)
+
 // The stack that the build chooses. A library with a default of its own defines the name of its
 // header; Bazel writes the other for everything else.
 #if defined(FRINGE_DEFAULT_STACK_CHOICE)
@@ -77,4 +81,5 @@ typename Choice::Type CreateDefaultStack() {
 
 }  // namespace fringe
 
+#endif  // FRINGE_HEADERS_NAME_THEIR_STACKS
 #endif  // FRINGE_STACKS_DEFAULT_STACK_H_
