@@ -12,8 +12,11 @@
 //   * The first three arguments of a function are in `rdi`, `rsi` and `rdx`.
 // From the compilers:
 //   * GCC rejects a clobber of `rbp` in functions that have a frame pointer, and Clang accepts it
-//     and crashes. Clang keeps the address of over-aligned locals in `rbx` in functions that also
-//     call `alloca`, and then ignores a clobber of `rbx`. Both are saved by hand.
+//     and crashes. It is saved by hand.
+//   * Clang keeps the address of over-aligned locals in `rbx` in functions that also call `alloca`.
+//     Version 14 then ignores a clobber of `rbx`, and version 19 writes wrong unwind tables. Code
+//     that Clang compiles saves `rbx` by hand. Every switch restores `rbx`, because the other side
+//     may be such code.
 //
 // 2. Not changed by a switch
 //
@@ -26,11 +29,11 @@
 //   a. after Init               b. generator suspended        c. generator running
 //
 //   record + 64  ..........     record + 64  ..........       record + 64  ..........
-//   record + 56  unset          record + 56  its rbx          record + 56  stale
+//   record + 56  unset          record + 56  its rbx *        record + 56  stale
 //   record + 48  sp - 8         record + 48  its rsp          record + 48  stale
 //   record + 40  entry          record + 40  its resume addr  record + 40  stale
 //   record + 32  record         record + 32  its rbp          record + 32  stale
-//   record + 24  unset          record + 24  stale            record + 24  resumer's rbx
+//   record + 24  unset          record + 24  stale            record + 24  resumer's rbx *
 //   record + 16  0              record + 16  0                record + 16  resumer's rsp
 //   record +  8  unset          record +  8  stale            record +  8  resumer's resume addr
 //   record +  0  unset          record +  0  stale            record +  0  resumer's rbp
@@ -38,6 +41,7 @@
 //   sp -  8      trampoline     sp -  8      trampoline       sp -  8      trampoline
 //                               ... frames ...                ... frames ...
 //                               its rsp                       rsp
+//   * stale if GCC has compiled that side
 //
 // The word at `sp - 8` is the return address of `entry`, and `rbp` is `record` when `entry` begins.
 // A walker of frame pointers therefore finds the record above the frame of `entry`, and above the
@@ -58,8 +62,8 @@
 // 5. Registers
 //
 //   in and out      rdi (the word), rsi (the record, or null), rdx (the record, if rsi is null)
-//   saved by hand   rsp rbp rbx, and rip
-//   clobbered       rax rcx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 (Clang from 19
+//   saved by hand   rsp rbp, and rip; rbx (Clang)
+//   clobbered       rax rbx (GCC) rcx r8 r9 r10 r11 r12 r13 r14 r15, r16-r31 (Clang from 19
 //                   on, or if the file has APX), xmm0-31 (with ymm and zmm), k0-7,
 //                   tmm0-7 (Clang), st0-7 (unless -mno-80387), mm0-7, the flags
 //   reserved        fs (thread pointer), gs, ds, es, ss, cs
@@ -126,6 +130,19 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #else
 #define FRINGE_CLOBBERS_SSE
 #endif
+// A side that does not save rbx has no rule for it either: its value is of no use.
+#if defined(__clang__)
+#define FRINGE_CLOBBERS_BP
+#define FRINGE_SAVE_BP                                                        \
+  "movq %%rbx, %c[left] + %c[bp]" FRINGE_BASE "\n\t"
+#define FRINGE_BP_RULE(side)                                                  \
+  ".cfi_escape 0x10, 0x03, 2, %c[breg], %c[" side "] + %c[bp]\n\t"
+#else
+#define FRINGE_CLOBBERS_BP                                                    \
+  "rbx",
+#define FRINGE_SAVE_BP
+#define FRINGE_BP_RULE(side)
+#endif
 #if FRINGE_HAS_AVX512
 #define FRINGE_CLOBBERS_AVX512                                                \
   "rax", "rcx",                                                               \
@@ -158,6 +175,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 // All registers are listed, except rbx, rbp, rsp, which are saved by hand, and rdx, rsi, rdi,
 // which are operands.
 #define FRINGE_CLOBBERS                                                       \
+  FRINGE_CLOBBERS_BP                                                          \
   "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",                       \
   FRINGE_CLOBBERS_APX                                                         \
   FRINGE_CLOBBERS_SSE                                                         \
@@ -220,7 +238,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   ".cfi_escape 0x0f, 3, %c[breg], %c[" side "] + %c[sp], 0x06\n\t"            \
   ".cfi_escape 0x10, 0x10, 2, %c[breg], %c[" side "] + %c[pc]\n\t"            \
   ".cfi_escape 0x10, 0x06, 4, %c[breg], %c[" side "] + %c[fp], 0x23, 0x00\n\t"\
-  ".cfi_escape 0x10, 0x03, 2, %c[breg], %c[" side "] + %c[bp]\n\t"
+  FRINGE_BP_RULE(side)
 #define FRINGE_WINDOW_END                                                     \
   ".cfi_restore_state\n\t"
 #else
@@ -254,7 +272,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   "movq %%rbp, %c[left] + %c[fp]" FRINGE_BASE "\n\t"                          \
   "movq %%rax, %c[left] + %c[pc]" FRINGE_BASE "\n\t"                          \
   "movq %%rsp, %c[left] + %c[sp]" FRINGE_BASE "\n\t"                          \
-  "movq %%rbx, %c[left] + %c[bp]" FRINGE_BASE "\n\t"                          \
+  FRINGE_SAVE_BP                                                              \
   FRINGE_WINDOW("left")                                                       \
   FRINGE_CONTINUE                                                             \
   "nop  # unwinders look up the address before the resume address\n"          \
@@ -311,6 +329,9 @@ template <Side kLeft, bool kCancels>
 #undef FRINGE_HAS_AVX512
 #undef FRINGE_CLOBBERS_APX
 #undef FRINGE_CLOBBERS_SSE
+#undef FRINGE_CLOBBERS_BP
+#undef FRINGE_SAVE_BP
+#undef FRINGE_BP_RULE
 #undef FRINGE_CLOBBERS_AVX512
 #undef FRINGE_CLOBBERS_AMX
 #undef FRINGE_CLOBBERS_X87

@@ -44,6 +44,8 @@ inline constexpr SavedRegister kSavedRegisters[] = {{11, &arch::SavedRegisters::
 #elif defined(__i386__)
 inline constexpr SavedRegister kSavedRegisters[] = {{5, &arch::SavedRegisters::fp},
                                                     {6, &arch::SavedRegisters::bp}};
+#elif defined(__x86_64__) && !defined(__clang__)
+inline constexpr SavedRegister kSavedRegisters[] = {{6, &arch::SavedRegisters::fp}};
 #elif defined(__x86_64__)
 inline constexpr SavedRegister kSavedRegisters[] = {{6, &arch::SavedRegisters::fp},
                                                     {3, &arch::SavedRegisters::bp}};
