@@ -13,6 +13,8 @@ SWITCH = "switch"
 COMPILER = "switch,compiler"
 # In addition, everything that the libraries promise.
 CORE = "switch,compiler,fringe,stacks,-lto,-valgrind"
+# What depends on whether there are exceptions, or on the standard library: no registers.
+MODE = "switch,compiler,noexcept,-registers,-unwinding"
 # What depends on the CPU, with tests of debuggers and of whole programs.
 CPU = "switch,compiler,registers,unwinding,debuggers,hardening,mixed_flags,default_stack"
 
@@ -70,7 +72,7 @@ LEGS = [
     # The README's command: everything, compiled as it is by default (GCC, -O2).
     Leg("readme", "bazel", fast=False, quick=True, quick_tags=CORE),
     bazel("gcc", "o0", tags=COMPILER),
-    bazel("gcc", "noexcept", tags=CORE),
+    bazel("gcc", "noexcept", tags=MODE),
     bazel(
         *("gcc", "noexcept", "nortti"),
         targets=("//arch/...", "//fringe:generator_test", "//fringe:on_stack_test")
@@ -81,14 +83,14 @@ LEGS = [
     bazel("gcc", "lto", tags=COMPILER),
     bazel("hardened", tags="hardening"),
     bazel("clang", "o0", tags=COMPILER, quick=True, quick_tags=SWITCH),
-    bazel("clang", "o2", tags=CORE.replace("-lto", "lto,registers")),
+    bazel("clang", "o2", tags=COMPILER + ",lto,registers"),
     bazel("clang", "asan", "ubsan", tags=CORE),
     bazel("clang", "tsan", tags="compiler,threads"),
-    bazel("clang", "noexcept", tags=COMPILER),
+    bazel("clang", "noexcept", tags=MODE),
     bazel("clang", "fp", tags=SWITCH),
     bazel("clang", "native", tags="switch,-unwinding"),
     bazel("clang", "lto", tags=COMPILER + ",-clones"),
-    bazel("libcxx", tags=CORE),
+    bazel("libcxx", tags=MODE + ",fringe,-lto"),
     bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
     # Other CPUs, in an emulator unless this machine runs their code. x86 runs all tests of portable
     # code on 32 bits, and s390x on a big-endian CPU. aarch64, riscv64 and ppc64le are like x86_64 there.
@@ -96,7 +98,7 @@ LEGS = [
     bazel("s390x", tags=CORE),
     bazel("aarch64", tags=CPU),
     bazel("arm", tags=COMPILER),
-    bazel("riscv64", tags=CPU),
+    bazel("riscv64", tags=COMPILER + ",debuggers"),
     bazel("ppc64le", tags=COMPILER),
     bazel(
         "aarch64-hardened",
