@@ -4,6 +4,7 @@ No function here replaces a repository that the workspace already has. To use yo
 before the call. Nothing here uses the network.
 """
 
+load("//third_party:optional_libraries.bzl", "optional_libraries_repository")
 load("//third_party:system_repository.bzl", "system_repository")
 load("//third_party/abseil:repository.bzl", "abseil_repository")
 load("//third_party/rules_cc:repository.bzl", "rules_cc_repository")
@@ -31,7 +32,7 @@ def fringe_repositories():
     )
 
 def fringe_development_repositories():
-    """Declares the dependencies of fringe's tests and benchmarks only."""
+    """Declares the dependencies of fringe's tests, examples and benchmarks only."""
     _unless_defined(
         system_repository,
         name = "com_google_googletest",
@@ -46,6 +47,10 @@ def fringe_development_repositories():
         files = {Label("//third_party/benchmark:BUILD.benchmark"): "BUILD"},
         package = "libbenchmark-dev",
         probe = "/usr/include/benchmark/benchmark.h",
+    )
+    _unless_defined(
+        optional_libraries_repository,
+        name = "optional_libraries",
     )
 
 def fringe_offline_repositories():
