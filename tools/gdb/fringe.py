@@ -1,0 +1,715 @@
+"""Shows generators in gdb, in a live process and in a core file.
+
+    (gdb) source tools/gdb/fringe.py
+    (gdb) info generators
+    (gdb) generator 2
+    (gdb) generator apply all backtrace
+
+The program needs nothing but symbols: it keeps no list of its generators. They are found in its
+memory. The word above a generator's first frame is the address of the trampoline; above that is the
+link record; behind the link record is the distance to the stack's limit. See arch/x86_64.h and
+fringe/control.h, which these constants repeat.
+
+To select a suspended generator, gdb is told that the thread's innermost frame, #0, was called by
+the generator's innermost frame, #1. Nothing in the process changes, so it works in core files too.
+"""
+
+import re
+import struct
+
+import gdb
+import gdb.unwinder
+import gdb.printing
+from gdb.FrameDecorator import FrameDecorator
+
+WORD = 8
+PAGE = 4096
+RECORD_BYTES = 64  # arch::LinkRecord, and its alignment
+RESUMER, GENERATOR = 0, 32  # the places of its halves, each of fp, pc, sp and bp
+MODES, REASONS = 6, 4  # Control::kModes, kReasons
+FINISHED, IN_HANDLER, OPEN = 1, 2, 3  # reasons, plus REASONS * mode
+MAXIMUM_BODY = 1 << 20  # how far above the first frame a record is searched
+
+SUSPENDED, NOT_STARTED, RUNNING, DONE = "suspended", "not started", "running", "finished"
+
+
+def inferior():
+    return gdb.selected_inferior()
+
+
+def read(address, length):
+    return bytes(inferior().read_memory(address, length))
+
+
+def words(address, count):
+    return struct.unpack("<%dQ" % count, read(address, count * WORD))
+
+
+class Generator:
+    """A generator's stack: what the `Control` at `place` says of it."""
+
+    def __init__(self, place):
+        """Raises ValueError or gdb.MemoryError if there is none."""
+        self.place = place
+        record = words(place, 11)
+        self.resumer = dict(zip(("fp", "pc", "sp", "bp"), record[0:4]))
+        self.saved = dict(zip(("fp", "pc", "sp", "bp"), record[4:8]))
+        first, second, third = record[8:11]
+        if first != 0:
+            self.mode, self.size, fits = 0, first, second <= 1
+        elif second >= MODES:
+            self.mode, self.size, fits = 1, second, True
+        else:
+            self.mode, self.size, fits = second, third, second > 1
+        self.limit = place - self.size
+        if not fits or not RECORD_BYTES < self.size < place:
+            raise ValueError
+        closed = self.resumer["sp"]
+        if closed == FINISHED + REASONS * self.mode:
+            self.state = DONE
+        elif closed in (0, place, IN_HANDLER + REASONS * self.mode, OPEN + REASONS * self.mode):
+            self.state = SUSPENDED
+            if self.saved["fp"] == place and self.contains(self.saved["sp"]):
+                if words(self.saved["sp"], 1)[0] == trampoline():
+                    self.state = NOT_STARTED
+        elif closed > 1 << 16:
+            self.state = RUNNING
+        else:
+            raise ValueError
+        if self.state in (SUSPENDED, NOT_STARTED) and not self.contains(self.saved["sp"]):
+            raise ValueError
+        self.thread = None  # that runs it
+        self.inner = None  # the running generator that it has resumed
+        self.number = 0
+        self._frames = None
+
+    def contains(self, address):
+        return self.limit <= address < self.place
+
+    @property
+    def base(self):
+        return self.place + control_bytes(self.mode)
+
+    def registers(self):
+        """Returns those that the generator continues with; None if it runs itself."""
+        if self.state in (SUSPENDED, NOT_STARTED):
+            return self.saved
+        return self.inner.resumer if self.inner else None
+
+    def used(self):
+        """Returns how many bytes its frames take; None if that is unknown."""
+        registers = self.registers()
+        sp = registers["sp"] if registers else self.thread and self.thread_sp
+        return self.base - sp if sp else None
+
+    def frames(self):
+        """Returns [(function, place in the source)] of its own frames, the innermost first."""
+        if self._frames is not None:
+            return self._frames
+        self._frames = []
+        if self.state == NOT_STARTED:
+            self._frames.append((function_at(self.saved["pc"]), ""))
+            return self._frames
+        with selected(self):
+            frame = first_frame(self)
+            while frame is not None and frame.pc() != trampoline():
+                name = frame.name() or "??"
+                line = frame.find_sal()
+                source = line.symtab.filename if line.symtab else ""
+                self._frames.append((name, "%s:%d" % (source, line.line) if source else ""))
+                frame = older(frame)
+        return self._frames
+
+    def where(self):
+        """Returns the innermost frame that is not fringe's."""
+        if self.state == NOT_STARTED:
+            return ""
+        for name, source in self.frames():
+            if not is_own(name):
+                return name + (" at " + source if source else "")
+        return "??"
+
+    def entry(self):
+        """Returns the name of its first function, whose template arguments have the types."""
+        frames = self.frames()
+        return frames[-1][0] if frames else "??"
+
+    def body(self):
+        name = self.entry()
+        match = re.match(r".*::Entry<(.*)>\(", name + "(", re.S)
+        body = match.group(1).strip() if match else "??"
+        if re.match(r".*\(\*\)", body):
+            # A pointer to a function: the outermost frame that is not fringe's is that function.
+            for name, _ in reversed(self.frames()):
+                if not is_own(name):
+                    return name
+        return body
+
+    def stack_kind(self):
+        """Returns the type of its stack."""
+        name = self.entry()
+        match = re.match(r".*?Generator<(.*)>::Entry<", name, re.S)
+        return template_arguments(match.group(1))[-1] if match else "??"
+
+
+def template_arguments(text):
+    """Splits at the commas that are in no brackets."""
+    arguments, depth, begin = [], 0, 0
+    for i, character in enumerate(text):
+        if character in "<({":
+            depth += 1
+        elif character in ">)}" and text[i - 1] != "-":
+            depth -= 1
+        elif character == "," and depth == 0:
+            arguments.append(text[begin:i].strip())
+            begin = i + 1
+    return arguments + [text[begin:].strip()]
+
+
+def is_own(name):
+    """Whether a function is part of fringe."""
+    return name.startswith("fringe::") or name in ("__morestack", "??")
+
+
+def function_at(pc):
+    """Returns the name of the function there, not of one that is inlined into it."""
+    name = None
+    block = gdb.block_for_pc(pc)
+    while block is not None and not block.is_static and not block.is_global:
+        if block.function is not None:
+            name = str(block.function)
+        block = block.superblock
+    if name is None:
+        text = gdb.execute("info symbol %d" % pc, to_string=True)
+        name = text.split(" in section")[0] if " in section" in text else "??"
+    return name
+
+
+def older(frame):
+    try:
+        return frame.older()
+    except gdb.error:
+        return None
+
+
+_trampoline = {}
+
+
+def trampoline():
+    """Returns the address that a generator's first function returns to."""
+    key = inferior().num
+    if key not in _trampoline:
+        architecture = gdb.execute("show architecture", to_string=True)
+        if "x86-64" not in architecture:
+            raise gdb.GdbError("fringe.py knows x86_64 only. gdb says: " + architecture.strip())
+        try:
+            value = gdb.parse_and_eval("(unsigned long)&fringe_x86_64_trampoline")
+        except gdb.error as error:
+            raise gdb.GdbError(
+                "The program has no symbols of fringe: use one that is not stripped. (%s)" % error
+            )
+        _trampoline[key] = int(value)
+    return _trampoline[key]
+
+
+def control_bytes(mode):
+    """Returns the size of a `Control`."""
+    namespace = (
+        "exceptions",
+        "no_exceptions",
+        "exceptions_asan",
+        "no_exceptions_asan",
+        "exceptions_tsan",
+        "no_exceptions_tsan",
+    )[mode]
+    try:
+        return gdb.lookup_type("fringe::internal::%s::Control" % namespace).sizeof
+    except gdb.error:
+        return 2 * RECORD_BYTES
+
+
+# --- Finding generators ---
+
+
+def writable_ranges():
+    """Returns the [begin, end) of memory that may hold stacks."""
+    found = []
+    if is_core():
+        for line in gdb.execute("maintenance info sections", to_string=True).splitlines():
+            match = re.search(r"0x([0-9a-f]+)->0x([0-9a-f]+) at .*: load\w* (.*)", line)
+            if match and "HAS_CONTENTS" in line and "READONLY" not in line:
+                found.append((int(match.group(1), 16), int(match.group(2), 16)))
+    else:
+        for line in gdb.execute("info proc mappings", to_string=True).splitlines():
+            match = re.match(r"\s*0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+\S+\s+\S+\s+rw", line)
+            if match:
+                found.append((int(match.group(1), 16), int(match.group(2), 16)))
+    return found
+
+
+def is_core():
+    return "Local core dump file" in gdb.execute("info files", to_string=True)
+
+
+def resident_runs(begin, end):
+    """Yields the parts of a range that have memory. A guard has none."""
+    try:
+        pagemap = open("/proc/%d/pagemap" % inferior().pid, "rb") if not is_core() else None
+    except OSError:
+        pagemap = None  # a process on another machine
+    if pagemap is None:
+        yield begin, end
+        return
+    with pagemap:
+        step = 512 * PAGE
+        start = None
+        for chunk in range(begin, end, step):
+            pagemap.seek(chunk // PAGE * WORD)
+            count = min(step, end - chunk) // PAGE
+            entries = pagemap.read(count * WORD)
+            if len(entries) < count * WORD:
+                yield chunk, min(chunk + step, end)
+                continue
+            if not entries.strip(b"\0") and start is None:
+                continue
+            for i in range(count):
+                has_memory = entries[i * WORD + 7] & 0xC0 and not (entries[i * WORD + 7] & 0x04)
+                page = chunk + i * PAGE
+                if has_memory and start is None:
+                    start = page
+                elif not has_memory and start is not None:
+                    yield start, page
+                    start = None
+        if start is not None:
+            yield start, end
+
+
+def positions(begin, end, pattern):
+    """Yields where aligned copies of `pattern` are."""
+    step = 1 << 22
+    for chunk in range(begin, end, step):
+        try:
+            memory = read(chunk, min(step, end - chunk))
+        except gdb.MemoryError:
+            # A guard, or memory that the core file does not have.
+            if end - chunk > PAGE:
+                for page in range(chunk, min(chunk + step, end), PAGE):
+                    yield from positions(page, page + PAGE, pattern)
+            continue
+        i = memory.find(pattern)
+        while i != -1:
+            if i % WORD == 0:
+                yield chunk + i
+            i = memory.find(pattern, i + 1)
+
+
+def generator_above(first_frame_address):
+    """Returns the generator whose first frame returns to the trampoline by the word there."""
+    place = (first_frame_address + RECORD_BYTES) // RECORD_BYTES * RECORD_BYTES
+    while place - first_frame_address < MAXIMUM_BODY:
+        try:
+            found = Generator(place)
+            if found.contains(first_frame_address):
+                return found
+        except ValueError:
+            pass
+        except gdb.MemoryError:
+            return None
+        place += RECORD_BYTES
+    return None
+
+
+def find_generators():
+    pattern = struct.pack("<Q", trampoline())
+    generators = {}
+    for begin, end in writable_ranges():
+        for run_begin, run_end in resident_runs(begin, end):
+            for address in positions(run_begin, run_end, pattern):
+                generator = generator_above(address)
+                if generator is not None:
+                    generators[generator.place] = generator
+    found = [g for g in generators.values() if g.state != DONE]
+    # A call by OnStack that has ended looks as if it had not begun.
+    found = [g for g in found if g.state != NOT_STARTED or "::Call<" not in function_at(g.saved["pc"])]
+    found.sort(key=lambda generator: generator.place)
+    running = [g for g in found if g.state == RUNNING]
+    for generator in running:
+        for inner in running:
+            if generator.contains(inner.resumer["sp"]):
+                generator.inner = inner
+    chosen = gdb.selected_thread()
+    frame = gdb.selected_frame() if chosen else None
+    for thread in inferior().threads():
+        if not running:
+            break
+        thread.switch()
+        sp = int(gdb.newest_frame().read_register("rsp"))
+        for generator in running:
+            # In the guard after an overflow.
+            if generator.inner is None and generator.limit - (1 << 20) <= sp < generator.place:
+                generator.thread, generator.thread_sp = thread, sp
+    if running and chosen:
+        chosen.switch()
+        frame.select()
+    for number, generator in enumerate(found, 1):
+        generator.number = number
+    return found
+
+
+# --- Selecting one ---
+
+
+class Unwinder(gdb.unwinder.Unwinder):
+    """While a generator is selected: its innermost frame is the caller of frame 0."""
+
+    def __init__(self):
+        super().__init__("fringe")
+        self.enabled = False
+        self.generator = None
+        self.thread = None
+
+    def __call__(self, pending):
+        thread = gdb.selected_thread()
+        if self.generator is None or thread is None or thread.ptid != self.thread:
+            return None
+        registers = self.generator.registers()
+        pc = int(pending.read_register("rip"))
+        sp = int(pending.read_register("rsp"))
+        if pending.level() == 0:
+            # A place that is below every frame of the generator.
+            info = pending.create_unwind_info(FrameId(registers["sp"] - 16, pc))
+            # gdb looks up the address before a return address, which is not in a function that has
+            # not begun.
+            begins = self.generator.state == NOT_STARTED
+            for name, key in (("rip", "pc"), ("rsp", "sp"), ("rbp", "fp"), ("rbx", "bp")):
+                value = gdb.Value(registers[key] + (begins and key == "pc")).cast(pending.read_register(name).type)
+                info.add_saved_register(name, value)
+            return info
+        if pc == trampoline() and self.generator.state != RUNNING:
+            # There is no resumer. A frame that seems to have called itself is gdb's last.
+            info = pending.create_unwind_info(FrameId(sp, pc))
+            for name in ("rip", "rsp"):
+                info.add_saved_register(name, pending.read_register(name))
+            return info
+        return None
+
+
+class FrameId:
+    def __init__(self, sp, pc):
+        self.sp = gdb.Value(sp)
+        self.pc = gdb.Value(pc)
+
+
+class Frame(FrameDecorator):
+    """A frame as gdb shows it when no filter is enabled: its function without parameters' types."""
+
+    def function(self):
+        return self.inferior_frame().name() or super().function()
+
+
+class FrameFilter:
+    """Hides the thread's own frame, and all from the trampoline on if there is no resumer."""
+
+    def __init__(self):
+        self.name = "fringe"
+        self.priority = 100
+        self.enabled = False
+        gdb.frame_filters[self.name] = self
+
+    def filter(self, frames):
+        if gdb.selected_thread().ptid != unwinder.thread:
+            return frames
+        return self.frames_of(unwinder.generator)
+
+    @staticmethod
+    def frames_of(generator):
+        frame = older(gdb.newest_frame())
+        while frame is not None and (generator.state == RUNNING or frame.pc() != trampoline()):
+            yield Frame(frame)
+            frame = older(frame)
+
+
+unwinder = Unwinder()
+frame_filter = FrameFilter()
+gdb.unwinder.register_unwinder(None, unwinder, replace=True)
+
+
+def select(generator):
+    unwinder.generator = generator
+    unwinder.thread = gdb.selected_thread().ptid if generator else None
+    unwinder.enabled = frame_filter.enabled = generator is not None
+    gdb.invalidate_cached_frames()
+
+
+class selected:
+    """Selects a generator for a `with` statement."""
+
+    def __init__(self, generator):
+        self.generator = generator
+
+    def __enter__(self):
+        self.before = unwinder.generator
+        self.thread = gdb.selected_thread()
+        self.level = gdb.selected_frame().level()
+        if self.generator.registers() is not None:
+            select(self.generator)
+        else:
+            select(None)
+            if self.generator.thread is not None:
+                self.generator.thread.switch()
+
+    def __exit__(self, *_):
+        self.thread.switch()
+        select(self.before)
+        frame = gdb.newest_frame()
+        while frame is not None and frame.level() < self.level:
+            frame = older(frame)
+        if frame is not None:
+            frame.select()
+
+
+def first_frame(generator):
+    """Returns the innermost frame of the selected generator."""
+    if generator.state == RUNNING and not generator.inner and not generator.thread:
+        return None
+    frame = gdb.newest_frame()
+    return older(frame) if generator.registers() is not None else frame
+
+
+def deselect(*_):
+    if unwinder.enabled:
+        select(None)
+
+
+gdb.events.cont.connect(deselect)
+gdb.events.exited.connect(deselect)
+gdb.events.exited.connect(lambda _: _trampoline.clear())
+gdb.events.new_objfile.connect(lambda _: _trampoline.clear())
+
+
+# --- Commands ---
+
+
+def describe_state(generator):
+    if generator.state != RUNNING:
+        return generator.state
+    if generator.inner is not None:
+        return "running, has resumed %d" % generator.inner.number
+    if generator.thread is not None:
+        return "running on thread %d" % generator.thread.num
+    return "running"
+
+
+def require_process():
+    if gdb.selected_thread() is None:
+        raise gdb.GdbError("There is no process: run the program, or load a core file.")
+
+
+class InfoGenerators(gdb.Command):
+    """Lists the generators: state, stack, body, and where each is suspended.
+
+    info generators
+
+    Generators that have finished are not listed. One that was abandoned by UnsafeUnwrap is, until its
+    stack is used again. The numbers are those of `generator N`; they change when generators come and
+    go."""
+
+    def __init__(self):
+        super().__init__("info generators", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, from_tty):
+        require_process()
+        generators = find_generators()
+        if not generators:
+            gdb.write("No generators.\n")
+        for generator in generators:
+            used = generator.used()
+            gdb.write(
+                "%s %-3d %s\n"
+                % (
+                    "*" if unwinder.enabled and unwinder.generator.place == generator.place else " ",
+                    generator.number,
+                    describe_state(generator),
+                )
+            )
+            gdb.write("        body   %s\n" % generator.body())
+            if generator.where():
+                gdb.write("        where  %s\n" % generator.where())
+            gdb.write(
+                "        stack  %s, %d bytes from 0x%x, %s used\n"
+                % (
+                    generator.stack_kind(),
+                    generator.base - generator.limit,
+                    generator.limit,
+                    "?" if used is None else used,
+                )
+            )
+
+
+class SelectGenerator(gdb.Command):
+    """Selects a generator for `backtrace`, `up`, `down`, `info locals` and `frame`.
+
+    generator N        the generator of that number in `info generators`
+    generator none     the thread itself again
+    generator apply all COMMAND
+    generator apply N... COMMAND
+
+    Frame 0 remains that of the thread, and the generator's frames begin at 1. The process is not
+    changed. When it continues, the thread itself is selected again."""
+
+    def __init__(self):
+        super().__init__("generator", gdb.COMMAND_STACK, prefix=True)
+
+    def invoke(self, argument, from_tty):
+        require_process()
+        argument = argument.strip()
+        if argument == "none":
+            select(None)
+            gdb.newest_frame().select()
+            gdb.execute("frame")
+            return
+        if not argument:
+            if not unwinder.enabled:
+                gdb.write("No generator is selected.\n")
+            else:
+                gdb.write("Generator %d is selected.\n" % unwinder.generator.number)
+            return
+        generator = by_number(find_generators(), argument)
+        if generator.registers() is not None:
+            select(generator)
+        else:
+            select(None)
+            if generator.thread is None:
+                raise gdb.GdbError("It runs, but no thread has its stack pointer there.")
+            generator.thread.switch()
+        frame = first_frame(generator)
+        while frame is not None and is_own(frame.name() or "??") and older(frame) is not None:
+            frame = older(frame)
+        (frame or gdb.newest_frame()).select()
+        gdb.write("[Generator %d, %s]\n" % (generator.number, describe_state(generator)))
+        gdb.execute("frame")
+
+
+def by_number(generators, text):
+    for generator in generators:
+        if str(generator.number) == text:
+            return generator
+    raise gdb.GdbError("There is no generator %s: see `info generators`." % text)
+
+
+class ApplyToGenerators(gdb.Command):
+    """Runs a command with each of some generators selected.
+
+    generator apply all COMMAND
+    generator apply N... COMMAND"""
+
+    def __init__(self):
+        super().__init__("generator apply", gdb.COMMAND_STACK)
+
+    def invoke(self, argument, from_tty):
+        require_process()
+        generators = find_generators()
+        parts = argument.split()
+        chosen = []
+        if parts and parts[0] == "all":
+            chosen, parts = generators, parts[1:]
+        else:
+            while parts and parts[0].isdigit():
+                chosen.append(by_number(generators, parts.pop(0)))
+        if not chosen and not generators:
+            return
+        if not chosen or not parts:
+            raise gdb.GdbError("Usage: generator apply all COMMAND, or generator apply N... COMMAND.")
+        for generator in chosen:
+            gdb.write("\nGenerator %d (%s):\n" % (generator.number, describe_state(generator)))
+            with selected(generator):
+                frame = first_frame(generator)
+                if frame is None:
+                    gdb.write("no thread has its stack pointer there\n")
+                    continue
+                frame.select()
+                gdb.execute(" ".join(parts))
+
+
+InfoGenerators()
+SelectGenerator()
+ApplyToGenerators()
+
+
+# --- Pretty-printers ---
+
+
+class GeneratorPrinter:
+    def __init__(self, value):
+        self.value = value
+
+    def to_string(self):
+        place = int(self.value["control_"])
+        if place == 0:
+            return "moved-from generator"
+        try:
+            generator = Generator(place)
+        except (ValueError, gdb.MemoryError):
+            return "generator without a control block"
+        return "%s generator, stack 0x%x..0x%x" % (generator.state, generator.limit, generator.base)
+
+
+class StackPrinter:
+    """Of a stack with members for its limit and its size or its base."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def to_string(self):
+        names = {field.name for field in self.value.type.fields()}
+        name = self.value.type.strip_typedefs().tag.split("::")[-1]
+        if "bounds_" in names:
+            if int(self.value["bounds_"]) == 0:
+                return "moved-from " + name
+            bounds = self.value["bounds_"].dereference()
+            limit, base = int(bounds["limit"]), int(bounds["base"])
+        else:
+            limit = int(self.value["limit_"])
+            if limit == 0:
+                return "moved-from " + name
+            base = int(self.value["base_"]) if "base_" in names else limit + int(self.value["size_bytes_"])
+        text = "%s of %d bytes, 0x%x..0x%x" % (name, base - limit, limit, base)
+        if "guard_bytes_" in names:
+            text += ", guard of %d bytes" % int(self.value["guard_bytes_"])
+        return text
+
+
+class PoolPrinter:
+    def __init__(self, value):
+        self.value = value
+
+    def to_string(self):
+        try:
+            core = self.value["core_"].dereference()
+            layout = core["layout_"]
+            unused = [int(core[chain]["count"]) for chain in ("warm_", "cold_", "bare_")]
+            arenas, stacks = 0, 0
+            arena = core["arenas_"]
+            while int(arena) != 0:
+                arenas += 1
+                stacks += int(arena["carved"])
+                arena = arena["next"]
+            return (
+                "StackPool of stacks of %d bytes with guards of %d: %d made in %d arenas, "
+                "%d in the depot" % (int(layout["room_bytes"]), int(layout["guard_bytes"]), stacks, arenas, sum(unused))
+            )
+        except gdb.error:
+            return "StackPool (its library has no debug information)"
+
+
+def printers():
+    collection = gdb.printing.RegexpCollectionPrettyPrinter("fringe")
+    collection.add_printer("Generator", r"^fringe::(\w+::)?Generator<.*>$", GeneratorPrinter)
+    collection.add_printer(
+        "Stack", r"^fringe::(OsStack|PooledStack|MallocStack|SpanStack)$", StackPrinter
+    )
+    collection.add_printer("StackPool", r"^fringe::StackPool$", PoolPrinter)
+    return collection
+
+
+gdb.printing.register_pretty_printer(None, printers(), replace=True)
