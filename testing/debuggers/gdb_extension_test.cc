@@ -149,12 +149,12 @@ class GdbExtensionTest : public ::testing::TestWithParam<std::tuple<size_t, bool
   }
 };
 
+// gdb is slow to start: how code is compiled matters little to where its frames are read from.
 INSTANTIATE_TEST_SUITE_P(All, GdbExtensionTest,
-                         ::testing::Combine(::testing::Values(0, 1), ::testing::Bool()),
+                         ::testing::Values(std::tuple(0, false), std::tuple(1, true)),
                          [](const auto& parameters) {
-                           return std::string(std::get<0>(parameters.param) == 0 ? "Unoptimized"
-                                                                                 : "Optimized") +
-                                  (std::get<1>(parameters.param) ? "Core" : "Live");
+                           return std::get<1>(parameters.param) ? "OptimizedCore"
+                                                                : "UnoptimizedLive";
                          });
 
 TEST_P(GdbExtensionTest, ListsStateBodyPlaceAndStack) {
