@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "fringe/generator.h"
 #include "fringe/on_stack.h"
+#include "fringe/overflow.h"
 #include "fringe/stack_usage.h"
 #include "gtest/gtest.h"
 #include "stacks/malloc_stack.h"
@@ -94,7 +95,7 @@ std::vector<std::string> Blocks(const std::string& page, const std::string& lang
 std::string Readme() {
   for (const std::string& path : Files("PAGES")) {
     if (path.ends_with("README.md") && path.find("arch/") == std::string::npos &&
-        path.find("docs/") == std::string::npos) {
+        path.find("docs/") == std::string::npos && path.find("examples/") == std::string::npos) {
       return Contents(path);
     }
   }
@@ -387,6 +388,10 @@ int Sum(Gen& gen) {
 TEST(HeadersTest, FunctionThatReturnsAGenerator) {
   fringe::Generator<int> gen = CountTo(3);
   EXPECT_EQ(Sum(gen), 6);
+}
+
+TEST(HeadersTest, OverflowHandler) {
+  fringe::InstallOverflowHandler();  // in main, and after other handlers
 }
 
 int DeeplyRecursive(int input) { return input == 0 ? 0 : 1 + DeeplyRecursive(input - 1); }

@@ -1,15 +1,10 @@
 // Reports a stack overflow in a generator, which otherwise ends the program with a plain
 // "Segmentation fault".
 //
-//   int main() {
-//     absl::InstallFailureSignalHandler({});  // if the program has such a handler, before ours
-//     fringe::InstallOverflowHandler();
-//     ...
-//   }
+//   fringe::InstallOverflowHandler();  // in main, and after other handlers
 //
 // The report on standard error names the body's function, the size of its stack and the deepest
 // frames:
-//
 //   fringe: stack overflow in a generator: its stack of 65536 bytes is full. Use a larger stack, or
 //   less of it.
 //   body: _Z4BodyRN6fringe10exceptions7YielderIivEE (program+0x1a2b)

@@ -1,7 +1,8 @@
 """The repository of C libraries that recipes and examples use, as far as they are installed.
 
-Each library is a target that links it, or an empty target. Sources test `__has_include`. No library
-of fringe depends on it.
+A target with the name of the library is incompatible unless the library is installed, so that targets
+that depend on it are skipped. `NAME_if_installed` is empty instead, for sources that test
+`__has_include`. No library of fringe depends on either.
 """
 
 # Each library, with the header that shows that it is installed, and its name for the linker.
@@ -18,11 +19,23 @@ def _optional_libraries_impl(repository_ctx):
         installed = repository_ctx.path("/usr/include/" + header).exists
         targets.append("""
 cc_library(
-    name = "%s",
-    linkopts = [%s],
+    name = "{name}",
+    linkopts = ["-l{library}"],
+    target_compatible_with = {compatible},
     visibility = ["//visibility:public"],
 )
-""" % (name, "\"-l%s\"" % library if installed else ""))
+
+cc_library(
+    name = "{name}_if_installed",
+    linkopts = {linkopts},
+    visibility = ["//visibility:public"],
+)
+""".format(
+            name = name,
+            library = library,
+            compatible = [] if installed else ["@fringe//platforms:never"],
+            linkopts = ["-l" + library] if installed else [],
+        ))
     repository_ctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % repository_ctx.name)
     repository_ctx.file(
         "BUILD",
@@ -31,6 +44,6 @@ cc_library(
 
 optional_libraries_repository = repository_rule(
     implementation = _optional_libraries_impl,
-    doc = "A target for each of a few C libraries, empty if the library is not installed.",
+    doc = "Two targets for each of a few C libraries.",
     local = True,
 )
