@@ -27,6 +27,12 @@ TIME = 315532800
 # Defines the default stack. The build generates it for its own output tree.
 CHOICE = "stacks/fringe_default_stack_choice.h"
 
+# The folder of the documents in the archive.
+DOCUMENTS = "share/doc/fringe"
+
+# A link in a document.
+LINK = re.compile(r"\[([^\[\]]*)\]\(([^()\s]+)\)")
+
 INCLUDE = re.compile(r'^#include "([^"]*)"$', re.MULTILINE)
 
 
@@ -119,6 +125,29 @@ def archive_of(arguments):
             return file.read()
 
 
+def with_links(text, name, documents, headers, interface):
+    """Returns the text of a document, whose links lead to files of the package.
+
+    Documents keep their places to one another. A link to a header leads to that of the package. What
+    is not in the package becomes plain text.
+    """
+
+    def replace(match):
+        title, target = match.groups()
+        path, _, _ = target.partition("#")
+        file = os.path.normpath(os.path.join(os.path.dirname(name), path)) if path else name
+        if "://" in target or file in documents:
+            return match.group(0)
+        if file in headers:
+            header = f"include/fringe-{interface}/{file}"
+            return f"[{title}]({os.path.relpath(header, os.path.dirname(f'{DOCUMENTS}/{name}'))})"
+        return title
+
+    blocks = text.split("```")
+    blocks[::2] = [LINK.sub(replace, block) for block in blocks[::2]]
+    return "```".join(blocks)
+
+
 def pack(arguments):
     version = read_version(arguments.module)
     interface = interface_of(version)
@@ -134,7 +163,8 @@ def pack(arguments):
     }
 
     archive = Archive(f"fringe-{version}")
-    for path, text in reachable(arguments.public, headers).items():
+    reachable_headers = reachable(arguments.public, headers)
+    for path, text in reachable_headers.items():
         archive.files[f"include/fringe-{interface}/{path}"] = text.encode()
     archive.files["lib/libfringe.a"] = archive_of(arguments)
     archive.files[f"lib/libfringe.so.{version}"] = shared
@@ -145,8 +175,13 @@ def pack(arguments):
         text = re.sub(r"@([A-Z_]+)@", lambda match: values[match.group(1)], read(path))
         folder = "pkgconfig" if name.endswith(".pc") else "cmake/fringe"
         archive.files[f"lib/{folder}/{name}"] = text.encode()
-    for path in arguments.documents:
-        archive.files[f"share/doc/fringe/{os.path.basename(path)}"] = read(path).encode()
+    root = os.path.dirname(arguments.module)
+    documents = {os.path.relpath(path, root or "."): path for path in arguments.documents}
+    for name, path in documents.items():
+        text = read(path)
+        if name.endswith(".md"):
+            text = with_links(text, name, documents, reachable_headers, interface)
+        archive.files[f"{DOCUMENTS}/{name}"] = text.encode()
     archive.write(os.path.join(arguments.output, f"fringe-{version}.tar.gz"))
 
 

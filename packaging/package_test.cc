@@ -1,6 +1,8 @@
 // Builds and runs CMake and make projects that use the package: with GCC and Clang, static and
 // shared, in any folder.
 
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
@@ -9,6 +11,7 @@
 #include <iterator>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -229,6 +232,58 @@ TEST_P(MakeTest, BuildsAndRuns) {
   ExpectOutput({project / "static"});
   ExpectOutput({"env", "LD_LIBRARY_PATH=" + project.string() + ":" + (prefix_ / "lib").string(),
                 project / "shared"});
+}
+
+// The line in the README, in the folder that the archive was unpacked in.
+TEST_P(MakeTest, ProgramOfTheReadmeRunsWithoutLibraryPath) {
+  const std::string text = Contents(prefix_ / "share/doc/fringe/README.md");
+  const size_t begin = text.find("g++ -std=c++20 hello.cc");
+  ASSERT_NE(begin, std::string::npos);
+  std::string line = text.substr(begin, text.find("```", begin) - begin);
+  line.replace(0, 3, GetParam());
+  const fs::path folder = folder_ / ("readme " + GetParam());
+  fs::create_directories(folder);
+  std::ofstream(folder / "hello.cc")
+      << "#include <cstdio>\n"
+         "#include \"fringe/generator.h\"\n"
+         "int main() {\n"
+         "  fringe::Generator<int> gen([](auto& y) { y.Suspend(42); });\n"
+         "  std::printf(\"%d\\n\", *gen.Resume());\n"
+         "  while (gen.Resume()) {}\n"
+         "}\n";
+  // The README's folder has no space, which pkg-config would quote.
+  const fs::path link = fs::temp_directory_path() / ("fringe_" + std::to_string(getpid()));
+  fs::create_directory_symlink(prefix_, link);
+  setenv("PKG_CONFIG_PATH", (link / "lib/pkgconfig").c_str(), 1);
+  const CommandResult built = RunCommand({"sh", "-ec", "cd \"$1\"\n" + line, "sh", folder});
+  EXPECT_EQ(built.exit_status, 0) << line << "\n" << built.output;
+  EXPECT_EQ(RunCommand({"env", "-u", "LD_LIBRARY_PATH", folder / "hello"}).output, "42\n");
+  fs::remove(link);
+}
+
+TEST_F(PackageTest, LinksInDocumentsLeadToFiles) {
+  const fs::path documents = prefix_ / "share/doc/fringe";
+  EXPECT_TRUE(fs::exists(documents / "docs/README.md"));
+  const std::regex link(R"(\]\(([^()\s#]+)(#[^()\s]*)?\))");
+  size_t links = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(documents)) {
+    if (entry.path().extension() != ".md") continue;
+    std::istringstream lines(Contents(entry.path()));
+    bool in_code = false;
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("```")) in_code = !in_code;
+      if (in_code) continue;
+      for (std::sregex_iterator i(line.begin(), line.end(), link); i != std::sregex_iterator();
+           ++i) {
+        const std::string target = (*i)[1];
+        if (target.find("://") != std::string::npos) continue;
+        ++links;
+        EXPECT_TRUE(fs::exists(entry.path().parent_path() / target))
+            << entry.path() << " links to " << target;
+      }
+    }
+  }
+  EXPECT_GT(links, 50u);
 }
 
 // Looks for `main` in a backtrace from inside a generator.
