@@ -107,10 +107,11 @@ LEGS = [
     ),
     *[bazel(cpu + "-clang", tags=SWITCH) for cpu in CROSS_CLANG],
     script("mistakes", "testing/mistakes/run"),
+    script("first-hour", "testing/first_hour/run"),
     script("consumers", "testing/consumers/run"),
     script("release", "testing/release/run"),
     *[
         script("unstable-" + leg, "testing/debian_unstable/run", leg, programs=("debootstrap",))
-        for leg in ("flips", "gcc", "clang", "consumers", "workspaces")
+        for leg in ("flips", "gcc", "clang", "mistakes", "first_hour", "consumers", "workspaces")
     ],
 ]
