@@ -3,7 +3,7 @@
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
 load("//testing:fringe_test.bzl", "subject_tags")
 
-def valgrind_test(name, binary, leave_out = [], on_threads = [], expect_warning = False, **kwargs):
+def valgrind_test(name, binary, leave_out = [], on_threads = [], expect_warning = False, other_tools = False, **kwargs):
     """Runs a program under memcheck. The test fails if Valgrind finds an error or a leak.
 
     Args:
@@ -16,6 +16,7 @@ def valgrind_test(name, binary, leave_out = [], on_threads = [], expect_warning 
         guards the stacks of threads without mappings of their own, Valgrind does not follow these, so
         they are left out there.
       expect_warning: Valgrind must warn of a stack that it does not know.
+      other_tools: runs it under DRD, Helgrind and Callgrind instead, which must reach its end.
       **kwargs: as for any test.
     """
     cc_test(
@@ -24,7 +25,9 @@ def valgrind_test(name, binary, leave_out = [], on_threads = [], expect_warning 
         args = [
             "$(rootpath %s)" % binary,
             "--expect_warning" if expect_warning else "'%s'" % ":".join(["*DeathTest*"] + leave_out),
-        ] + (["'%s'" % ":".join(on_threads)] if on_threads else []),
+        ] + (["'%s'" % ":".join(on_threads)] if on_threads else []) + [
+            "--gtest_filter=%s" % ("*OtherTools*" if other_tools else "*Memcheck*"),
+        ],
         data = [binary],
         tags = subject_tags() + kwargs.pop("tags", []),
         deps = ["//testing/debuggers:valgrind_runner"],

@@ -2,9 +2,11 @@
 //
 //   valgrind_test PROGRAM TESTS_TO_LEAVE_OUT [TESTS_ON_THREADS]
 //   valgrind_test PROGRAM --expect_warning
+//   valgrind_test PROGRAM ANYTHING --gtest_filter=*OtherTools*
 //
 // The second form is for a program that does not register its stacks with Valgrind. Valgrind must
-// warn. Otherwise its silence about the other programs would mean nothing.
+// warn. Otherwise its silence about the other programs would mean nothing. The last form is for
+// other tools than memcheck.
 
 #include <string>
 #include <vector>
@@ -53,6 +55,17 @@ class ValgrindTest : public ::testing::Test {
   // Valgrind's warning about a stack pointer outside all known stacks.
   static constexpr const char* kWarning = "client switching stacks?";
 };
+
+TEST_F(ValgrindTest, OtherToolsReachTheEnd) {
+  for (const char* const tool : {"drd", "helgrind", "callgrind"}) {
+    std::vector<std::string> words = {"valgrind", std::string("--tool=") + tool};
+    words.push_back(std::string(tool) == "callgrind" ? "--callgrind-out-file=/dev/null"
+                                                     : "--error-exitcode=99");
+    words.push_back(arguments[0]);
+    const CommandResult result = RunCommand(words);
+    EXPECT_EQ(result.exit_status, 0) << tool << " said:\n" << result.output;
+  }
+}
 
 TEST_F(ValgrindTest, MemcheckFindsNothing) {
   const bool expects_warning = arguments[1] == "--expect_warning";
