@@ -31,7 +31,7 @@ class Leg:
     fast: bool = True  # For Bazel: leave code unoptimized where that cannot change a result.
     command: tuple = ()  # For scripts and checks.
     files: tuple = ()  # For checks: patterns of the files that are appended to the command.
-    programs: tuple = ()  # Debian packages, each with a program of the same name.
+    programs: tuple = ()  # Debian packages, as for FRINGE_ALSO_INSTALL of bazelw.
     quick: bool = False  # Whether it is part of `.ci/run quick`.
     quick_tags: str = ""  # For Bazel: `tags` there.
 
@@ -108,6 +108,21 @@ LEGS = [
     *[bazel(cpu + "-clang", tags=SWITCH) for cpu in CROSS_CLANG],
     script("mistakes", "testing/mistakes/run"),
     script("first-hour", "testing/first_hour/run"),
+    # Compilers that Bazel does not use, and their parts.
+    script(
+        "builds",
+        "testing/builds/run",
+        programs=(
+            "clang-14",
+            "clang-19",
+            "libclang-rt-14-dev=/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.asan*",
+            "libclang-rt-19-dev=/usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.asan*",
+            "lld-14",
+            "lld-19",
+            "llvm-14=llvm-profdata-14",
+            "llvm-19=llvm-profdata-19",
+        ),
+    ),
     script("consumers", "testing/consumers/run"),
     script("release", "testing/release/run"),
     *[
