@@ -83,7 +83,7 @@ LEGS = [
     bazel("gcc", "lto", tags=COMPILER),
     bazel("hardened", tags="hardening"),
     bazel("clang", "o0", tags=COMPILER, quick=True, quick_tags=SWITCH),
-    bazel("clang", "o2", tags=COMPILER + ",lto,registers"),
+    bazel("clang", "o2", tags=COMPILER + ",counts,lto,registers"),
     bazel("clang", "asan", "ubsan", tags=CORE),
     bazel("clang", "tsan", tags="compiler,threads"),
     bazel("clang", "noexcept", tags=MODE),

@@ -1,0 +1,166 @@
+// Counts what one iteration of each loop of loops.cc executes, by Valgrind's cachegrind: exactly,
+// and the same on every machine. The times on page docs/performance.md are valid as long as these
+// counts are.
+
+#include <cstddef>
+#include <cstdint>
+#include <iomanip>
+#include <map>
+#include <optional>
+#include <ostream>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "testing/support/command.h"
+
+namespace fringe::testing {
+namespace {
+
+std::string program;  // the test's argument
+
+struct Counts {
+  size_t instructions;
+  size_t loads;
+  size_t stores;
+  size_t conditional_branches;
+  size_t indirect_branches;
+
+  bool operator==(const Counts&) const = default;
+  friend Counts operator-(const Counts& a, const Counts& b) {
+    return {a.instructions - b.instructions, a.loads - b.loads, a.stores - b.stores,
+            a.conditional_branches - b.conditional_branches,
+            a.indirect_branches - b.indirect_branches};
+  }
+  friend std::ostream& operator<<(std::ostream& out, const Counts& counts) {
+    return out << "{" << counts.instructions << ", " << counts.loads << ", " << counts.stores
+               << ", " << counts.conditional_branches << ", " << counts.indirect_branches << "}";
+  }
+};
+
+using Table = std::map<std::string, Counts>;
+
+// For each iteration: instructions, loads, stores, conditional and indirect branches.
+std::optional<Table> ExpectedCounts() {
+#if defined(__clang__) && __clang_major__ == 14 && defined(__cpp_exceptions)
+  return Table{
+      {"switch", {25, 8, 9, 1, 2}},
+      {"nothing", {52, 16, 11, 7, 2}},
+      {"echo", {56, 18, 11, 7, 2}},
+      {"counter by reference", {54, 16, 12, 7, 2}},
+      {"local counter", {54, 16, 11, 7, 2}},
+      {"range-for", {48, 15, 10, 6, 2}},
+      {"string", {101, 26, 24, 16, 3}},
+      {"lifetime on a given stack", {65, 18, 13, 9, 2}},
+      {"lifetime from a pool", {158, 45, 28, 25, 2}},
+  };
+#elif defined(__clang__) && __clang_major__ == 14
+  return Table{
+      {"switch", {25, 8, 9, 1, 2}},
+      {"nothing", {42, 12, 10, 6, 2}},
+      {"echo", {42, 14, 10, 6, 2}},
+      {"counter by reference", {44, 12, 11, 6, 2}},
+      {"local counter", {41, 11, 10, 5, 2}},
+      {"range-for", {39, 11, 9, 5, 2}},
+      {"string", {93, 22, 23, 15, 3}},
+      {"lifetime on a given stack", {52, 13, 12, 6, 2}},
+      {"lifetime from a pool", {140, 39, 25, 20, 2}},
+  };
+#elif !defined(__clang__) && __GNUC__ == 12 && defined(__cpp_exceptions)
+  return Table{
+      {"switch", {25, 11, 7, 1, 2}},
+      {"nothing", {49, 19, 8, 7, 2}},
+      {"echo", {49, 21, 8, 7, 2}},
+      {"counter by reference", {50, 21, 8, 7, 2}},
+      {"local counter", {50, 21, 8, 7, 2}},
+      {"range-for", {44, 18, 8, 6, 2}},
+      {"string", {98, 34, 21, 15, 3}},
+      {"lifetime on a given stack", {77, 22, 14, 10, 2}},
+      {"lifetime from a pool", {151, 48, 27, 22, 2}},
+  };
+#elif !defined(__clang__) && __GNUC__ == 12
+  return Table{
+      {"switch", {25, 11, 7, 1, 2}},
+      {"nothing", {40, 15, 7, 6, 2}},
+      {"echo", {39, 17, 7, 6, 2}},
+      {"counter by reference", {41, 17, 7, 6, 2}},
+      {"local counter", {40, 17, 7, 6, 2}},
+      {"range-for", {35, 14, 7, 5, 2}},
+      {"string", {89, 27, 20, 14, 3}},
+      {"lifetime on a given stack", {74, 20, 15, 8, 2}},
+      {"lifetime from a pool", {142, 46, 26, 20, 2}},
+  };
+#else
+  return std::nullopt;
+#endif
+}
+
+size_t Number(const std::string& output, const std::string& pattern) {
+  std::smatch match;
+  if (!std::regex_search(output, match, std::regex(pattern))) {
+    ADD_FAILURE() << "no " << pattern << " in\n" << output;
+    return 0;
+  }
+  std::string digits;
+  for (const char c : match[1].str()) {
+    if (c != ',') digits += c;
+  }
+  return std::stoul(digits);
+}
+
+Counts CountProgram(const std::string& loop, size_t iterations) {
+  const CommandResult result =
+      RunCommand({"valgrind", "--tool=cachegrind", "--cache-sim=yes", "--branch-sim=yes",
+                  "--cachegrind-out-file=/dev/null", program, loop, std::to_string(iterations)});
+  EXPECT_EQ(result.exit_status, 0) << result.output;
+  const std::string& output = result.output;
+  return {Number(output, "I +refs: +([0-9,]+)"), Number(output, "D +refs:.*\\( *([0-9,]+) rd"),
+          Number(output, "D +refs:.*\\+ *([0-9,]+) wr"),
+          Number(output, "Branches:.*\\( *([0-9,]+) cond"),
+          Number(output, "Branches:.*\\+ *([0-9,]+) ind")};
+}
+
+// What some iterations add after a thousand, so that what happens once is not counted. A pool looks
+// at its cache at every 128th acquisition, which is not among them.
+Counts CountIteration(const std::string& loop) {
+  constexpr size_t kFirst = 1040;
+  constexpr size_t kOthers = 64;
+  const Counts sum = CountProgram(loop, kFirst + kOthers) - CountProgram(loop, kFirst);
+  EXPECT_EQ(sum.instructions % kOthers, 0U) << loop;
+  return {sum.instructions / kOthers, sum.loads / kOthers, sum.stores / kOthers,
+          sum.conditional_branches / kOthers, sum.indirect_branches / kOthers};
+}
+
+TEST(CountsTest, AreAsExpected) {
+  if (!IsInstalled("valgrind")) GTEST_SKIP() << "valgrind is not installed";
+  const std::optional<Table> expected = ExpectedCounts();
+  if (!expected) GTEST_SKIP() << "there are no expected counts for this version of the compiler";
+  std::ostringstream found;
+  bool differ = false;
+  for (const std::string& loop : SplitLines(RunCommand({program}).output)) {
+    const Counts counts = CountIteration(loop);
+    found << "      {\"" << loop << "\", " << counts << "},\n";
+    const auto row = expected->find(loop);
+    if (row == expected->end()) {
+      differ = true;
+      ADD_FAILURE() << loop << ": expected counts are missing";
+    } else {
+      differ |= row->second != counts;
+      EXPECT_EQ(counts, row->second) << loop;
+    }
+  }
+  if (differ) {
+    ADD_FAILURE() << "If the change is intended, correct ExpectedCounts(). Found:\n" << found.str();
+  }
+}
+
+}  // namespace
+}  // namespace fringe::testing
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  if (argc > 1) fringe::testing::program = argv[1];
+  return RUN_ALL_TESTS();
+}
