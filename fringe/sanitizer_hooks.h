@@ -65,6 +65,7 @@ class SanitizerHooks {
 #endif
 #if FRINGE_TSAN
     generator_fiber_ = __tsan_create_fiber(0);
+    __tsan_set_fiber_name(generator_fiber_, "fringe generator");  // in its reports
 #endif
 #if FRINGE_RUNTIME_TOOLS
     if (MayHaveTools()) [[unlikely]] {

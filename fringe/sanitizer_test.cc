@@ -1,10 +1,50 @@
 // AddressSanitizer on generators' stacks: it reports errors there, and accepts correct code. BUILD
 // runs the test with detect_stack_use_after_return=1, which moves locals to fake stacks.
+// ThreadSanitizer names generators in its reports.
 
 #include "fringe/config.h"
 #include "gtest/gtest.h"
 
-#if !FRINGE_ASAN
+#if FRINGE_TSAN
+
+#include <cstdlib>
+#include <thread>
+
+#include "fringe/generator.h"
+#include "gmock/gmock.h"
+#include "testing/support/new_stack.h"
+
+namespace fringe {
+namespace {
+
+int shared = 0;
+
+void IncrementInAGenerator() {
+  auto generator = MakeGenerator<int>(testing::NewStack(), [](auto& yielder) {
+    for (;;) {
+      ++shared;
+      yielder.Suspend(1);
+    }
+  });
+  for (int i = 0; i < 10'000; ++i) generator.Resume();
+}
+
+TEST(SanitizerDeathTest, ReportOfADataRaceNamesTheGenerator) {
+  const auto race = [] {
+    std::thread first(&IncrementInAGenerator);
+    std::thread second(&IncrementInAGenerator);
+    first.join();
+    second.join();
+    std::exit(0);
+  };
+  EXPECT_EXIT(
+      race(), [](int status) { return status != 0; }, ::testing::HasSubstr("'fringe generator'"));
+}
+
+}  // namespace
+}  // namespace fringe
+
+#elif !FRINGE_ASAN
 
 TEST(SanitizerTest, AddressSanitizerIsOff) { GTEST_SKIP() << "not compiled with AddressSanitizer"; }
 

@@ -1,0 +1,62 @@
+// The program for tools_test. In a generator below `Resumer` and `AboveResumer` it does what the
+// first argument says.
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+#include "fringe/generator.h"
+#include "stacks/os_stack.h"
+#include "testing/unwinding/backtrace.h"
+
+using fringe::testing::KeepFrame;
+
+const char* action;
+void* volatile memory;
+
+[[gnu::noinline]] void Act() {
+  if (std::strcmp(action, "wait") == 0) {
+    std::puts("ready");
+    std::fflush(stdout);
+    pause();
+  } else if (std::strcmp(action, "write") == 0) {
+    if (write(STDOUT_FILENO, "written\n", 8) != 8) std::abort();
+  } else if (std::strcmp(action, "allocate") == 0) {
+    memory = std::malloc(123'456);
+  }
+  KeepFrame();
+}
+
+[[gnu::noinline]] void Body(fringe::Yielder<int>& yielder) {
+  yielder.Suspend(0);
+  Act();
+  // Some seconds under the profiler.
+  if (std::strcmp(action, "spin") == 0) {
+    for (int i = 0; i < 100'000'000; ++i) yielder.Suspend(i);
+  }
+  KeepFrame();
+}
+
+[[gnu::noinline]] int Resumer(fringe::Generator<int>& generator) {
+  int sum = 0;
+  while (std::optional<int> value = generator.Resume()) sum ^= *value;
+  KeepFrame();
+  return sum;
+}
+
+[[gnu::noinline]] int AboveResumer() {
+  auto generator = fringe::MakeGenerator<int>(*fringe::OsStack::Create(64 << 10), &Body);
+  const int sum = Resumer(generator);
+  KeepFrame();
+  return sum;
+}
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  action = argv[1];
+  std::printf("%d\n", AboveResumer());
+  return 0;
+}

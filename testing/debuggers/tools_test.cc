@@ -1,0 +1,140 @@
+// Tools that show stacks show the generator's frames, its resumer's, and main's. Each case runs the
+// tool on a program, and is skipped if the tool is not installed or may not look into a process.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "testing/support/command.h"
+#include "testing/support/emulator.h"
+#include "testing/support/scratch_folder.h"
+
+namespace fringe::testing {
+namespace {
+
+std::string program;  // the test's argument
+
+class ToolsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (Emulator() != nullptr)
+      GTEST_SKIP() << "the tools do not know what " << Emulator() << " runs";
+  }
+
+  // Returns: the output of `script`, a shell's, in which "$program" is the program, and "$pid" one
+  //   that waits in a generator.
+  static std::string Run(const std::string& script) {
+    static const ScratchFolder folder("/tmp");
+    const std::string ready = folder.path() + "/ready";
+    const bool attaches = script.find("$pid") != std::string::npos;
+    const std::string start = "\"$program\" wait > " + ready + " & pid=$!; " +
+                              "until grep -q ready " + ready + "; do sleep 0.05; done; ";
+    return RunCommand({"sh", "-c",
+                       "program=$1; cd " + folder.path() + "; rm -f ready; " +
+                           (attaches ? start : "") + script + (attaches ? "; kill $pid" : ""),
+                       "sh", program})
+        .output;
+  }
+
+  // Whether the functions are in the output in this order.
+  static bool InOrder(const std::string& output, const std::vector<std::string>& functions) {
+    size_t place = 0;
+    for (const std::string& function : functions) {
+      place = output.find(function, place);
+      if (place == std::string::npos) return false;
+      place += function.size();
+    }
+    return true;
+  }
+
+  static void ExpectWholeStack(const std::string& output, const std::string& innermost = "Act") {
+    if (output.find("not permitted") != std::string::npos ||
+        output.find("Permission denied") != std::string::npos) {
+      GTEST_SKIP() << "the tool may not look into a process here: " << output;
+    }
+    EXPECT_TRUE(InOrder(output, {innermost, "Body", "Resumer", "AboveResumer", "main"})) << output;
+  }
+};
+
+TEST_F(ToolsTest, EuStack) {
+  if (!IsInstalled("eu-stack")) GTEST_SKIP() << "eu-stack is not installed";
+  ExpectWholeStack(Run("eu-stack -p $pid 2>&1"));
+}
+
+TEST_F(ToolsTest, Lldb) {
+  std::string lldb;
+  for (const char* const name : {"lldb", "lldb-14", "lldb-19"}) {
+    if (IsInstalled(name)) lldb = name;
+  }
+  if (lldb.empty()) GTEST_SKIP() << "lldb is not installed";
+  ExpectWholeStack(
+      Run(lldb + " --no-lldbinit --batch -o \"process attach -p $pid\" -o bt -o detach 2>&1"));
+}
+
+TEST_F(ToolsTest, Strace) {
+  if (!IsInstalled("strace")) GTEST_SKIP() << "strace is not installed";
+  const std::string output = Run("strace -k -e trace=write \"$program\" write 2>&1");
+  if (output.find("is not supported") != std::string::npos) {
+    GTEST_SKIP() << "this strace shows no stacks: " << output;
+  }
+  ExpectWholeStack(output);
+}
+
+TEST_F(ToolsTest, Heaptrack) {
+  if (!IsInstalled("heaptrack")) GTEST_SKIP() << "heaptrack is not installed";
+  const std::string output =
+      Run("heaptrack -o trace \"$program\" allocate > log 2>&1; heaptrack_print --print-leaks 1 "
+          "-f trace.* 2>&1");
+  const size_t leak = output.find("123.46K");
+  ASSERT_NE(leak, std::string::npos) << output;
+  ExpectWholeStack(output.substr(leak));
+}
+
+TEST_F(ToolsTest, Callgrind) {
+  if (!IsInstalled("valgrind")) GTEST_SKIP() << "Valgrind is not installed";
+  const std::string output =
+      Run("valgrind --tool=callgrind --separate-callers=8 --callgrind-out-file=out \"$program\" "
+          "write > log 2>&1; grep -h '^c*fn=.*Act' out");
+  // Callgrind's own list of calls has no generator that was suspended before. Its costs are right.
+  EXPECT_TRUE(InOrder(output, {"fn=", "Act()", "Resumer", "AboveResumer", "main"})) << output;
+}
+
+TEST_F(ToolsTest, Perf) {
+  if (!IsInstalled("perf")) GTEST_SKIP() << "perf is not installed";
+  const std::string recorded =
+      Run("perf record -q -e cpu-clock --call-graph fp -o data \"$program\" spin 2>&1");
+  const std::string output = Run("perf script -i data 2>&1");
+  if (output.find("cpu-clock") == std::string::npos) {
+    GTEST_SKIP() << "the kernel records nothing: " << recorded << output;
+  }
+  // Each sample ends with an empty line. Those of the body must reach main. Between the
+  // instructions that load the frame pointer and jump, a sample has the body and no resumer.
+  int complete = 0;
+  int incomplete = 0;
+  for (size_t begin = 0; begin < output.size();) {
+    const size_t end = std::min(output.find("\n\n", begin), output.size());
+    const std::string sample = output.substr(begin, end - begin);
+    if (InOrder(sample, {"Body+"})) {
+      ++(InOrder(sample, {"Body+", "AboveResumer+", "main+"}) ? complete : incomplete);
+    }
+    begin = end + 2;
+  }
+  EXPECT_GT(complete, 50) << recorded;
+  EXPECT_EQ(incomplete, 0);
+}
+
+}  // namespace
+}  // namespace fringe::testing
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  if (argc > 1) {
+    char* const path = realpath(argv[1], nullptr);
+    if (path != nullptr) fringe::testing::program = path;
+    free(path);
+  }
+  return RUN_ALL_TESTS();
+}
