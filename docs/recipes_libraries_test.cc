@@ -51,6 +51,7 @@
 #include <utility>
 #include <vector>
 
+#include "fringe/callback_guard.h"
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
 
@@ -98,6 +99,41 @@ TEST(RecipesTest, Sqlite) {
   EXPECT_THAT(rows, ElementsAre(Row{"1", "x"}, Row{"2", ""}));
   EXPECT_EQ(Rows(database, "select * from t").Resume(), (Row{"1", "x"}));
   // Fails if a statement is open.
+  EXPECT_EQ(sqlite3_close(database), SQLITE_OK);
+}
+
+struct Context {
+  fringe::Yielder<Row>& yielder;
+  fringe::CallbackGuard guard;
+};
+
+int SuspendWithRow(void* data, int columns, char** values, char**) {
+  auto* const context = static_cast<Context*>(data);
+  return context->guard.Call(
+      [&] {
+        context->yielder.Suspend(Row(values, values + columns));
+        return 0;
+      },
+      1);
+}
+
+fringe::Generator<Row> GuardedRows(sqlite3* database, std::string query) {
+  return fringe::MakeGenerator<Row>([=](fringe::Yielder<Row>& yielder) {
+    Context context = {.yielder = yielder, .guard = {}};
+    sqlite3_exec(database, query.c_str(), SuspendWithRow, &context, nullptr);
+    context.guard.Rethrow();
+  });
+}
+
+TEST(RecipesTest, CallbackGuard) {
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(":memory:", &database), SQLITE_OK);
+  std::vector<Row> rows;
+  for (Row row : GuardedRows(database, "select 1 union select 2")) rows.push_back(std::move(row));
+  EXPECT_THAT(rows, ElementsAre(Row{"1"}, Row{"2"}));
+#if defined(__cpp_exceptions)
+  EXPECT_EQ(GuardedRows(database, "select 1 union select 2").Resume(), Row{"1"});
+#endif
   EXPECT_EQ(sqlite3_close(database), SQLITE_OK);
 }
 

@@ -286,7 +286,7 @@ class Generator {
 
   // Mistakes.
   template <internal::MaybeAStack S, typename F>
-  Generator(S stack, F body) = delete;  // not a stack: check the StatusOr, then pass *std::move(it)
+  Generator(S stack, F body) = delete;  // not a stack: check the StatusOr, then pass its stack
   template <typename F>
     requires(!GuardedStack<StackT>)
   Generator(StackT stack, F body) = delete;  // a stack without a guard: use Generator::Unguarded
@@ -303,7 +303,7 @@ class Generator {
     requires(!std::same_as<F, Generator>)
   explicit Generator(F body) = delete;  // no GeneratorBody: body(yielder, input) is invalid
   template <internal::MaybeAStack S, typename F>
-  static void Unguarded(S stack, F body) = delete;  // check the StatusOr, then pass *std::move(it)
+  static void Unguarded(S stack, F body) = delete;  // check the StatusOr, then pass its stack
   template <internal::NotABody<Output, Input> F>
   static void Unguarded(StackT, F body) = delete;  // no GeneratorBody: body(yielder) is invalid
   template <internal::NotABodyWithInput<Output, Input> F>
@@ -447,9 +447,9 @@ class Generator {
   template <typename F>
   Generator(Unchecked, StackT stack, F body) : stack_(std::move(stack)) {
     static_assert(internal::Passable<Output>,
-                  "Output must be void, a reference, or a type that can be moved.");
+                  "an output must be void, a reference, or a type that can be moved.");
     static_assert(internal::Passable<Input>,
-                  "Input must be void, a reference, or a type that can be moved.");
+                  "an input must be void, a reference, or a type that can be moved.");
     std::byte* const place =
         internal::Control::Place(stack_.limit(), stack_.base(), sizeof(F), alignof(F));
     std::byte* const body_place = internal::Control::BodyPlace(place, sizeof(F), alignof(F));
@@ -566,7 +566,7 @@ template <typename Output, typename Input = void, typename S, typename F>
   requires(!Stack<S> && !internal::MaybeAStack<S>)
 void MakeGenerator(S stack, F body) = delete;  // the first argument must be a fringe::Stack
 template <typename Output, typename Input = void, internal::MaybeAStack S, typename F>
-void MakeGenerator(S stack, F body) = delete;  // check the StatusOr, then pass *std::move(it)
+void MakeGenerator(S stack, F body) = delete;  // check the StatusOr, then pass its stack
 template <typename Output, typename Input = void, Stack S, typename F>
   requires(!GuardedStack<S>)
 void MakeGenerator(S stack, F body) = delete;  // no guard: use Generator<...>::Unguarded

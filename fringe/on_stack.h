@@ -140,7 +140,7 @@ std::invoke_result_t<F> OnStack(StackT&& stack, F&& function) {
 // A mistake.
 template <typename S, typename F>
   requires internal::MaybeAStack<std::remove_cvref_t<S>>
-void OnStack(S&& stack, F&& function) = delete;  // check the StatusOr, then pass *it
+void OnStack(S&& stack, F&& function) = delete;  // check the StatusOr, then pass its stack
 
 }  // namespace FRINGE_ABI
 }  // namespace fringe

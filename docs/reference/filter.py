@@ -32,6 +32,7 @@ COMMENT = re.compile(r"(\s*)//(?!/)( ?)(.*)")
 
 # What follows a block that documents nothing.
 NO_DECLARATION = re.compile(r"\s*(#|\}|public:|private:|protected:|static_assert|namespace|$)")
+CONDITIONAL_TEMPLATE = re.compile(r"#if .*\ntemplate <")
 ONE_LINE = re.compile(r"\s*(?!//)\S.*[;}]$")
 
 
@@ -68,6 +69,8 @@ def convert_file(lines):
                 end += 1
             block = [COMMENT.match(text).group(3) for text in lines[index:end]]
             documents = end < len(lines) and not NO_DECLARATION.match(lines[end])
+            # The parameters of a template may depend on the build.
+            documents |= CONDITIONAL_TEMPLATE.match("\n".join(lines[end : end + 2])) is not None
             if index == 0:
                 block[0] = "@headerfile_ " + block[0]
             if documents or index == 0:

@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 
+#include "fringe/callback_guard.h"
 #include "fringe/generator.h"
 #include "fringe/on_stack.h"
 #include "fringe/stack_usage.h"
