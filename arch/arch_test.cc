@@ -205,9 +205,15 @@ TEST(SwitchTest, EntryBeginsWithAnAlignedFrame) {
   alignas(16) float numbers[4] = {number, number + 1, number + 2, number + 3};
   float* address = numbers;
   __m128 vector;
-  asm volatile("movaps (%1), %0" : "=x"(vector) : "r"(address) : "memory");
+  asm volatile("{movaps (%1), %0|movaps %0, xmmword ptr [%1]}"
+               : "=x"(vector)
+               : "r"(address)
+               : "memory");
   vector = _mm_add_ps(vector, vector);
-  asm volatile("movaps %1, (%0)" : : "r"(address), "x"(vector) : "memory");
+  asm volatile("{movaps %1, (%0)|movaps xmmword ptr [%0], %1}"
+               :
+               : "r"(address), "x"(vector)
+               : "memory");
   return numbers[0] + numbers[1] + numbers[2] + numbers[3];
 }
 
