@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <iterator>
 #include <optional>
@@ -400,6 +401,15 @@ TEST(HeadersTest, OnStack) {
   const int input = 1000;
   absl::StatusOr<fringe::OsStack> stack = fringe::OsStack::Create(8 << 20);
   int depth = fringe::OnStack(*stack, [&] { return DeeplyRecursive(input); });
+  EXPECT_EQ(depth, 1000);
+}
+
+TEST(ComingFromTest, RunInMainContext) {
+  int depth = 0;
+  using Call = std::function<void()>;
+  fringe::Generator<Call> task(
+      [&](auto& yielder) { yielder.Suspend([&] { depth = DeeplyRecursive(1000); }); });
+  while (std::optional<Call> call = task.Resume()) (*call)();
   EXPECT_EQ(depth, 1000);
 }
 
