@@ -155,12 +155,15 @@ class SanitizerHooks {
   static bool MayHaveTools() { return !__atomic_load_n(&runs_without_tools, __ATOMIC_RELAXED); }
 
 #if FRINGE_VALGRIND
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"  // in Valgrind's macro, on s390x
   // DRD of Valgrind 3.19 fails at the end of every program that has registered a stack (assertion
   // "a1 <= a2" in drd_stop_using_mem). No other tool answers the question for its number of the
   // thread.
   static bool RunsUnderDrd() {
     return VALGRIND_DO_CLIENT_REQUEST_EXPR(0, VG_USERREQ_TOOL_BASE('D', 'R'), 0, 0, 0, 0, 0) != 0;
   }
+#pragma GCC diagnostic pop
 #endif
 
   [[gnu::noinline]] void Register(std::byte* limit, std::byte* base) {
