@@ -153,6 +153,9 @@ _HeadersInfo = provider(
     fields = {"headers": "A depset of files."},
 )
 
+def _repository(label):
+    return str(label).partition("//")[0]
+
 def _headers_aspect_impl(target, ctx):
     if target.label == Label("//stacks:default_stack"):
         return [_HeadersInfo(headers = depset())]
@@ -166,7 +169,7 @@ def _headers_aspect_impl(target, ctx):
         ]
     if not below:
         return []
-    of_fringe = (target.label.workspace_name == Label("//stacks:stack").workspace_name and
+    of_fringe = (_repository(target.label) == _repository(Label("//stacks:stack")) and
                  target.label.package in ["fringe", "stacks"])
     hdrs = [] if of_fringe else getattr(ctx.rule.files, "hdrs", [])
     return [_HeadersInfo(headers = depset(hdrs, transitive = below))]
