@@ -10,6 +10,7 @@
 #include "fringe/callback_guard.h"
 #include "fringe/generator.h"
 #include "fringe/on_stack.h"
+#include "fringe/overflow.h"
 #include "fringe/stack_usage.h"
 #include "fringe/stacks/default_stack.h"
 #include "fringe/stacks/malloc_stack.h"
