@@ -222,9 +222,9 @@ class alignas(arch::LinkRecord) Control {
   // Whether `place` has a `Control` of any mode, `size_bytes` above the limit, whose generator is
   // running. For overflow.cc, which searches memory of any contents for it.
   __attribute__((no_sanitize("address", "thread", "undefined"))) static bool IsRunningAt(
-      const std::byte* place, size_t size_bytes) {
-    const auto* const record = reinterpret_cast<const arch::LinkRecord*>(place);
-    const auto* const words = reinterpret_cast<const uintptr_t*>(place + sizeof(arch::LinkRecord));
+      const void* place, size_t size_bytes) {
+    const auto* const record = static_cast<const arch::LinkRecord*>(place);
+    const auto* const words = reinterpret_cast<const uintptr_t*>(record + 1);
     const bool fits = words[0] != 0        ? words[0] == size_bytes && words[1] <= 1
                       : words[1] >= kModes ? words[1] == size_bytes
                                            : words[1] > 1 && words[2] == size_bytes;

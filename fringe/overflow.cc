@@ -133,7 +133,7 @@ bool FindOverflow(uintptr_t fault, uintptr_t sp, RunningStack* stack) {
     const uintptr_t end = place + internal::Control::kReadBytes;
     if (place % page_bytes == 0 && !IsReadable(place)) return false;
     if (end / page_bytes != place / page_bytes && !IsReadable(end)) return false;
-    const auto* const control = reinterpret_cast<const std::byte*>(place);
+    const auto* const control = reinterpret_cast<const void*>(place);
     if (internal::Control::IsRunningAt(control, place - limit)) {
       *stack = {limit, place, place - limit + sizeof(internal::Control)};
       return true;
