@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 #include <vector>
 
@@ -37,8 +38,15 @@ class LeakRoots {
       RegisterAnew();
     } else if (live_.size() < kExactRoots) {
       for (Root& root : registered_) {
-        if (root.hidden_limit == Hidden(limit)) return Unregister(&root);
+        if (root.hidden_limit == Hidden(limit)) {
+          Unregister(&root);
+          break;
+        }
       }
+    }
+    if (live_.empty()) {
+      std::unordered_map<uintptr_t, size_t>().swap(live_);
+      std::vector<Root>().swap(registered_);
     }
   }
 
@@ -77,9 +85,11 @@ class LeakRoots {
   std::vector<Root> registered_;  // in LeakSanitizer's order, with some that were removed
 };
 
-// Never destroyed: generators of static lifetime may be destroyed later.
+// Never destroyed: generators of static lifetime may be destroyed later. Without roots it has no
+// memory on the heap, so that a plug-in leaves none behind when it is unloaded.
 LeakRoots& Roots() {
-  static LeakRoots& roots = *new LeakRoots;
+  alignas(LeakRoots) static std::byte place[sizeof(LeakRoots)];
+  static LeakRoots& roots = *new (place) LeakRoots;
   return roots;
 }
 
