@@ -340,6 +340,7 @@ TEST_P(CoreTest, IncludesNoHeaderOfASystem) {
       "fringe/exception_state.h",
       "fringe/forced_unwind.h",
       "fringe/generator.h",
+      "fringe/leak_roots.h",
       "fringe/on_stack.h",
       "fringe/sanitizer_hooks.h",
       "stacks/span_stack.h",
