@@ -92,9 +92,9 @@ LEGS = [
     bazel("clang", "lto", tags=COMPILER + ",-clones"),
     bazel("libcxx", tags=MODE + ",fringe,-lto"),
     bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
-    # Other CPUs, in an emulator unless this machine runs their code. x86 runs all tests of portable
-    # code on 32 bits, and s390x on a big-endian CPU. aarch64, riscv64 and ppc64le are like x86_64 there.
-    bazel("x86", tags="-valgrind"),
+    # Other CPUs, in an emulator unless this machine runs their code. x86 runs all tests of the
+    # libraries on 32 bits, and s390x on a big-endian CPU. aarch64, riscv64 and ppc64le are like x86_64 there.
+    bazel("x86", tags="-valgrind,-docs,-examples,-benchmarks"),
     bazel("s390x", tags=CORE),
     bazel("aarch64", tags=CPU),
     bazel("arm", tags=COMPILER),
