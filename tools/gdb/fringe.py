@@ -114,9 +114,8 @@ class Generator:
             frame = first_frame(self)
             while frame is not None and frame.pc() != trampoline():
                 name = frame.name() or "??"
-                line = frame.find_sal()
-                source = line.symtab.filename if line.symtab else ""
-                self._frames.append((name, "%s:%d" % (source, line.line) if source else ""))
+                source, line = source_of(frame)
+                self._frames.append((name, "%s:%d" % (source, line) if source else ""))
                 frame = older(frame)
         return self._frames
 
@@ -125,7 +124,7 @@ class Generator:
         if self.state == NOT_STARTED:
             return ""
         for name, source in self.frames():
-            if not is_own(name):
+            if not is_own(name, source):
                 return name + (" at " + source if source else "")
         return "??"
 
@@ -140,8 +139,8 @@ class Generator:
         body = match.group(1).strip() if match else "??"
         if re.match(r".*\(\*\)", body):
             # A pointer to a function: the outermost frame that is not fringe's is that function.
-            for name, _ in reversed(self.frames()):
-                if not is_own(name):
+            for name, source in reversed(self.frames()):
+                if not is_own(name, source):
                     return name
         return body
 
@@ -166,9 +165,23 @@ def template_arguments(text):
     return arguments + [text[begin:].strip()]
 
 
-def is_own(name):
-    """Whether a function is part of fringe."""
-    return name.startswith("fringe::") or name in ("__morestack", "??")
+def source_of(frame):
+    """Returns the file and the line at which it is; an empty file if that is unknown."""
+    line = frame.find_sal()
+    return (line.symtab.filename, line.line) if line.symtab else ("", 0)
+
+
+def is_own(name, source):
+    """Whether a function is part of fringe. GCC 16 names some inlined ones without their namespace."""
+    return (
+        name.startswith("fringe::")
+        or name in ("__morestack", "??")
+        or re.search(r"(^|/)(fringe|arch)/(\.\./arch/)?\w+\.h(:\d+)?$", source) is not None
+    )
+
+
+def is_own_frame(frame):
+    return is_own(frame.name() or "??", source_of(frame)[0])
 
 
 def function_at(pc):
@@ -583,7 +596,7 @@ class SelectGenerator(gdb.Command):
                 raise gdb.GdbError("It runs, but no thread has its stack pointer there.")
             generator.thread.switch()
         frame = first_frame(generator)
-        while frame is not None and is_own(frame.name() or "??") and older(frame) is not None:
+        while frame is not None and is_own_frame(frame) and older(frame) is not None:
             frame = older(frame)
         (frame or gdb.newest_frame()).select()
         gdb.write("[Generator %d, %s]\n" % (generator.number, describe_state(generator)))
