@@ -13,8 +13,6 @@ SWITCH = "switch"
 COMPILER = "switch,compiler"
 # In addition, everything that the libraries promise.
 CORE = "switch,compiler,fringe,stacks,-lto,-valgrind"
-# What depends on whether there are exceptions, or on the standard library: no registers.
-MODE = "switch,compiler,noexcept,-registers,-unwinding"
 # What depends on the CPU, with tests of debuggers and of whole programs.
 CPU = "switch,compiler,registers,unwinding,debuggers,hardening,mixed_flags,default_stack"
 
@@ -69,10 +67,25 @@ LEGS = [
         quick=True,
     ),
     check("reference", "docs/reference/make", "{scratch}/reference", programs=("doxygen",)),
-    # The README's command: everything, compiled as it is by default (GCC, -O2).
-    Leg("readme", "bazel", fast=False, quick=True, quick_tags=CORE),
+    # The README's command: everything, compiled as it is by default (GCC, -O2). Tests of other tools
+    # are skipped where these are missing.
+    Leg(
+        "readme",
+        "bazel",
+        fast=False,
+        quick=True,
+        quick_tags=CORE,
+        programs=(
+            "elfutils=eu-stack",
+            "heaptrack",
+            "libunwind8=/usr/lib/*/libunwind.so.8",
+            "linux-perf=perf",
+            "lldb-14",
+            "strace",
+        ),
+    ),
     bazel("gcc", "o0", tags=COMPILER),
-    bazel("gcc", "noexcept", tags=MODE),
+    bazel("gcc", "noexcept", tags=CORE + ",counts"),
     bazel(
         *("gcc", "noexcept", "nortti"),
         targets=("//arch/...", "//fringe:generator_test", "//fringe:on_stack_test")
@@ -86,11 +99,11 @@ LEGS = [
     bazel("clang", "o2", tags=COMPILER + ",counts,lto,registers"),
     bazel("clang", "asan", "ubsan", tags=CORE),
     bazel("clang", "tsan", tags="compiler,threads"),
-    bazel("clang", "noexcept", tags=MODE),
+    bazel("clang", "noexcept", tags=CORE + ",counts"),
     bazel("clang", "fp", tags=SWITCH),
     bazel("clang", "native", tags="switch,-unwinding"),
     bazel("clang", "lto", tags=COMPILER + ",-clones"),
-    bazel("libcxx", tags=MODE + ",fringe,-lto"),
+    bazel("libcxx", tags=CORE + ",-registers,-unwinding"),
     bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
     # Other CPUs, in an emulator unless this machine runs their code. x86 runs all tests of the
     # libraries on 32 bits, and s390x on a big-endian CPU. aarch64, riscv64 and ppc64le are like x86_64 there.

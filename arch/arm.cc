@@ -37,10 +37,11 @@ static_assert(offsetof(fringe::arch::LinkRecord, resumer.fp) == 0 &&
               offsetof(fringe::arch::LinkRecord, resumer.bp) == 12 &&
               offsetof(fringe::arch::LinkRecord, generator.bp) == 28);
 
-extern "C" [[gnu::visibility("hidden")]] void fringe_arm_start();
+// Not a function: Clang's -fsanitize=cfi replaces the address of a function by that of a jump.
+extern "C" [[gnu::visibility("hidden")]] char fringe_arm_start[];
 
 // The declaration gave it C linkage.
-void* const fringe::arch::fringe_arm_start_address = reinterpret_cast<void*>(&fringe_arm_start);
+void* const fringe::arch::fringe_arm_start_address = fringe_arm_start;
 
 asm(R"(
   .pushsection .text

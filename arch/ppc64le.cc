@@ -17,11 +17,11 @@ static_assert(offsetof(fringe::arch::LinkRecord, resumer.sp) == 0x08 &&
               offsetof(fringe::arch::LinkRecord, resumer.fp) == 0x20 &&
               offsetof(fringe::arch::LinkRecord, resumer.bp) == 0x28);
 
-extern "C" [[gnu::visibility("hidden")]] void fringe_ppc64le_start();
+// Not a function: Clang's -fsanitize=cfi replaces the address of a function by that of a jump.
+extern "C" [[gnu::visibility("hidden")]] char fringe_ppc64le_start[];
 
 // The declaration gave it C linkage.
-void* const fringe::arch::fringe_ppc64le_start_address =
-    reinterpret_cast<void*>(&fringe_ppc64le_start);
+void* const fringe::arch::fringe_ppc64le_start_address = fringe_ppc64le_start;
 
 asm(R"(
   .pushsection .text

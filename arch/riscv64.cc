@@ -18,11 +18,11 @@ static_assert(offsetof(fringe::arch::LinkRecord, resumer.sp) == 0x10 &&
               offsetof(fringe::arch::LinkRecord, resumer.fp) == 0x10 - 16 &&
               offsetof(fringe::arch::LinkRecord, resumer.bp) == 0x10 + 8);
 
-extern "C" [[gnu::visibility("hidden")]] void fringe_riscv64_start();
+// Not a function: Clang's -fsanitize=cfi replaces the address of a function by that of a jump.
+extern "C" [[gnu::visibility("hidden")]] char fringe_riscv64_start[];
 
 // The declaration gave it C linkage.
-void* const fringe::arch::fringe_riscv64_start_address =
-    reinterpret_cast<void*>(&fringe_riscv64_start);
+void* const fringe::arch::fringe_riscv64_start_address = fringe_riscv64_start;
 
 asm(R"(
   .pushsection .text

@@ -18,10 +18,11 @@ static_assert(offsetof(fringe::arch::LinkRecord, resumer.fp) == 0x00 &&
               offsetof(fringe::arch::LinkRecord, resumer.pc) == 0x18 &&
               offsetof(fringe::arch::LinkRecord, resumer.sp) == 0x20);
 
-extern "C" [[gnu::visibility("hidden")]] void fringe_s390x_start();
+// Not a function: Clang's -fsanitize=cfi replaces the address of a function by that of a jump.
+extern "C" [[gnu::visibility("hidden")]] char fringe_s390x_start[];
 
 // The declaration gave it C linkage.
-void* const fringe::arch::fringe_s390x_start_address = reinterpret_cast<void*>(&fringe_s390x_start);
+void* const fringe::arch::fringe_s390x_start_address = fringe_s390x_start;
 
 asm(R"(
   .pushsection .text

@@ -172,8 +172,8 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #else
 #define FRINGE_CLOBBERS_MMX
 #endif
-// All registers are listed, except rbx, rbp, rsp, which are saved by hand, and rdx, rsi, rdi,
-// which are operands.
+// All registers are listed, except rbp, rsp and Clang's rbx, which are saved by hand, and rdx, rsi,
+// rdi, which are operands.
 #define FRINGE_CLOBBERS                                                       \
   FRINGE_CLOBBERS_BP                                                          \
   "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",                       \
@@ -264,7 +264,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 
 // Saves the side `left` of the record at `base`, and continues the side `next`.
 // At label 0 the registers are as the other side's statement left them: rdi is the word, rsi the
-// record or null, rsp, rbp and rbx are as saved here, and all others are unknown.
+// record or null, rsp and rbp are as saved here, rbx too if it was saved, and all others are unknown.
 #define FRINGE_SWITCH                                                         \
   FRINGE_BEGIN                                                                \
   FRINGE_PLAIN                                                                \

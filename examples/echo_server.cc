@@ -111,7 +111,9 @@ absl::StatusOr<Descriptor> Listen(uint16_t port, uint16_t* chosen) {
   Descriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (listener.get() == -1) return Error("socket");
   const int on = 1;
-  setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1) {
+    return Error("setsockopt");
+  }
   sockaddr_in address = Loopback(port);
   socklen_t size = sizeof(address);
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
@@ -130,7 +132,7 @@ absl::Status Serve(uint16_t port, FILE* report) {
   sigemptyset(&interrupt);
   sigaddset(&interrupt, SIGINT);
   if (sigprocmask(SIG_BLOCK, &interrupt, nullptr) == -1) return Error("sigprocmask");
-  signal(SIGPIPE, SIG_IGN);
+  if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) return Error("signal");
   Descriptor interrupts(signalfd(-1, &interrupt, SFD_NONBLOCK | SFD_CLOEXEC));
   if (interrupts.get() == -1) return Error("signalfd");
 
@@ -164,36 +166,74 @@ absl::Status Serve(uint16_t port, FILE* report) {
 
 // --- The measurement -----------------------------------------------------------------------------
 
-// A server in another process.
-struct Server {
-  pid_t process = 0;
-  FILE* report = nullptr;
-  uint16_t port = 0;
-};
+// A server in another process. It does not outlive this object.
+class Server {
+ public:
+  Server() = default;
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server() {
+    if (process_ > 0) {
+      kill(process_, SIGKILL);
+      waitpid(process_, nullptr, 0);
+    }
+    if (report_ != nullptr) std::fclose(report_);
+  }
 
-absl::StatusOr<Server> StartServer() {
-  std::array<int, 2> ends = {};
-  if (pipe(ends.data()) == -1) return Error("pipe");
-  Server server;
-  server.process = fork();
-  if (server.process == -1) return Error("fork");
-  if (server.process == 0) {
-    close(ends[0]);
-    const absl::Status status = Serve(0, fdopen(ends[1], "w"));
+  absl::Status Start() {
+    std::array<int, 2> ends = {};
+    if (pipe(ends.data()) == -1) return Error("pipe");
+    Descriptor reading(ends[0]);
+    Descriptor writing(ends[1]);
+    report_ = fdopen(dup(reading.get()), "r");
+    if (report_ == nullptr) return Error("fdopen");
+    process_ = fork();
+    if (process_ == -1) return Error("fork");
+    if (process_ == 0) _exit(ServeHere(writing.get()));
+    writing = Descriptor(-1);
+
+    const std::string line = ReportedLine();
+    unsigned port = 0;
+    if (std::sscanf(line.c_str(), "port %u", &port) != 1) {
+      return absl::InternalError("the server has not started");
+    }
+    port_ = static_cast<uint16_t>(port);
+    return absl::OkStatus();
+  }
+
+  // Interrupts it. `last_line` receives what it has reported then.
+  absl::Status Stop(std::string* last_line) {
+    if (kill(process_, SIGINT) == -1) return Error("kill");
+    *last_line = ReportedLine();
+    if (last_line->empty()) return absl::InternalError("the server has not reported");
+    int exit_status = 0;
+    if (waitpid(process_, &exit_status, 0) == -1) return Error("waitpid");
+    process_ = 0;
+    if (exit_status != 0) return absl::InternalError("the server has not ended with status 0");
+    return absl::OkStatus();
+  }
+
+  pid_t process() const { return process_; }
+  uint16_t port() const { return port_; }
+
+ private:
+  // Returns: the exit status.
+  static int ServeHere(int report) {
+    FILE* const file = fdopen(report, "w");
+    const absl::Status status = file != nullptr ? Serve(0, file) : Error("fdopen");
     if (!status.ok()) std::cerr << "echo_server: " << status << "\n";
-    _exit(status.ok() ? 0 : 1);
+    return status.ok() ? 0 : 1;
   }
-  close(ends[1]);
-  server.report = fdopen(ends[0], "r");
-  std::array<char, 100> line = {};
-  unsigned port = 0;
-  if (std::fgets(line.data(), int{line.size()}, server.report) == nullptr ||
-      std::sscanf(line.data(), "port %u", &port) != 1) {
-    return absl::InternalError("the server has not started");
+
+  std::string ReportedLine() {
+    std::array<char, 100> line = {};
+    return std::fgets(line.data(), int{line.size()}, report_) != nullptr ? line.data() : "";
   }
-  server.port = static_cast<uint16_t>(port);
-  return server;
-}
+
+  pid_t process_ = 0;
+  FILE* report_ = nullptr;
+  uint16_t port_ = 0;
+};
 
 // Returns: the resident memory of a process, in bytes.
 uint64_t ResidentBytes(pid_t process) {
@@ -238,15 +278,16 @@ void Load(EventLoop& loop, int connection, Requests& requests, EventLoop::Yielde
 }
 
 absl::Status Measure(uint64_t connections, uint64_t requests) {
+  if (requests == 0) return absl::InvalidArgumentError("--requests must be at least 1");
   if (absl::Status status = RaiseDescriptorLimit(connections + 100); !status.ok()) return status;
-  absl::StatusOr<Server> server = StartServer();
-  if (!server.ok()) return server.status();
-  const uint64_t resident_before = ResidentBytes(server->process);
+  Server server;
+  if (absl::Status status = server.Start(); !status.ok()) return status;
+  const uint64_t resident_before = ResidentBytes(server.process());
 
   // `connect` returns when the kernel has the connection. So each also sends one request, after
   // which the server has it.
   std::vector<Descriptor> sockets;
-  const sockaddr_in address = Loopback(server->port);
+  const sockaddr_in address = Loopback(server.port());
   std::array<char, kRequestBytes> greeting = {};
   for (uint64_t i = 0; i < connections; ++i) {
     sockets.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -265,15 +306,16 @@ absl::Status Measure(uint64_t connections, uint64_t requests) {
       return Error("recv");
     }
   }
-  const uint64_t resident = ResidentBytes(server->process) - resident_before;
+  const uint64_t resident = ResidentBytes(server.process()) - resident_before;
 
-  if (requests == 0) return absl::InvalidArgumentError("--requests must be at least 1");
   Requests load = {.left = requests};
   EventLoop loop(kStackBytes);
   const auto begin = std::chrono::steady_clock::now();
   for (Descriptor& socket : sockets) {
     const int flags = fcntl(socket.get(), F_GETFL);
-    if (fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) == -1) return Error("fcntl");
+    if (flags == -1 || fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) == -1) {
+      return Error("fcntl");
+    }
     const absl::Status status =
         loop.Spawn(std::move(socket), [&](int connection, EventLoop::Yielder& yielder) {
           Load(loop, connection, load, yielder);
@@ -283,21 +325,15 @@ absl::Status Measure(uint64_t connections, uint64_t requests) {
   if (absl::Status status = loop.Run(); !status.ok()) return status;
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
 
-  if (kill(server->process, SIGINT) == -1) return Error("kill");
-  std::array<char, 100> last_line = {};
-  if (std::fgets(last_line.data(), int{last_line.size()}, server->report) == nullptr) {
-    return absl::InternalError("the server has not reported");
-  }
-  int exit_status = 0;
-  if (waitpid(server->process, &exit_status, 0) == -1) return Error("waitpid");
+  std::string last_line;
+  if (absl::Status status = server.Stop(&last_line); !status.ok()) return status;
   std::printf("connections         %10llu\n", static_cast<unsigned long long>(connections));
   std::printf("requests            %10llu\n", static_cast<unsigned long long>(requests));
   std::printf("requests a second   %10.0f\n", static_cast<double>(requests) / seconds.count());
   std::printf("memory, each        %10.0f bytes\n",
               static_cast<double>(resident) / static_cast<double>(connections));
-  std::printf("server              %s", last_line.data());
+  std::printf("server              %s", last_line.c_str());
   if (load.wrong > 0) return absl::DataLossError("a reply was wrong");
-  if (exit_status != 0) return absl::InternalError("the server has not ended with status 0");
   return absl::OkStatus();
 }
 

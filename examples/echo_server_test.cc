@@ -29,6 +29,13 @@ TEST(EchoServerTest, AnswersEachConnectionAndEndsOnSigint) {
   EXPECT_EQ(lines[4], "server              served 200 connections, 200 were open");
 }
 
+TEST(EchoServerTest, NoRequestsAreAnError) {
+  const CommandResult result = RunProgram({"--connections=2", "--requests=0"});
+  EXPECT_EQ(result.exit_status, 1);
+  EXPECT_NE(result.errors.find("--requests must be at least 1"), std::string::npos)
+      << result.errors;
+}
+
 class EventLoopTest : public testing::Test {
  protected:
   static constexpr size_t kStackBytes = size_t{64} << 10;

@@ -32,9 +32,8 @@ constexpr char kUsage[] =
     "prints the rows of a query.\n\n"
     "  rows DATABASE QUERY [--limit=N] [--stats]\n\n"
     "DATABASE is a file, which is not changed, or :memory:. The exit status is 1 if the query "
-    "fails, "
-    "and 2\n"
-    "if the arguments are wrong.";
+    "fails,\n"
+    "and 2 if the arguments are wrong.";
 
 using Database = std::unique_ptr<sqlite3, int (*)(sqlite3*)>;
 

@@ -223,6 +223,8 @@ class alignas(arch::LinkRecord) Control {
   // running. For overflow.cc, which searches memory of any contents for it.
   __attribute__((no_sanitize("address", "thread", "undefined"))) static bool IsRunningAt(
       const void* place, size_t size_bytes) {
+    static_assert(offsetof(Control, size_bytes_) ==
+                  sizeof(arch::LinkRecord) + kWordsBeforeSize * sizeof(uintptr_t));
     const auto* const record = static_cast<const arch::LinkRecord*>(place);
     const auto* const words = reinterpret_cast<const uintptr_t*>(record + 1);
     const bool fits = words[0] != 0        ? words[0] == size_bytes && words[1] <= 1
@@ -238,6 +240,8 @@ class alignas(arch::LinkRecord) Control {
   // mode, or with one of the special values of `OpenValue`.
   static constexpr uintptr_t kModes = 6;  // FRINGE_MODE is less
   static constexpr uintptr_t kReasons = 4;
+  // Between the record and `size_bytes_`, as `IsRunningAt` and tools/gdb/fringe.py expect.
+  static constexpr size_t kWordsBeforeSize = FRINGE_MODE < 2 ? FRINGE_MODE : 2;
 
   // How many times `Cancel` resumes a generator that suspends again.
   static constexpr int kMaximumUnwinds = 16;

@@ -2,6 +2,7 @@
 
 #if __STDC_HOSTED__
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <new>
@@ -17,7 +18,7 @@ extern "C" {
 namespace fringe::internal {
 namespace {
 
-// LeakSanitizer (until LLVM 17) keeps its regions in an array. It searches for the one to
+// LeakSanitizer of LLVM 14 and GCC 12 keeps its regions in an array. It searches for the one to
 // unregister from the start of the array and fills the gap with the last one. So it takes quadratic
 // time to unregister a million stacks in the order in which they were created last. This class
 // unregisters stacks together once half of the array are removed ones: the first of the array,
@@ -33,20 +34,16 @@ class LeakRoots {
   void Remove(const std::byte* limit) {
     const std::lock_guard lock(mutex_);
     live_.erase(Hidden(limit));
-    if (live_.size() >= kExactRoots ? registered_.size() > 2 * live_.size()
-                                    : registered_.size() > live_.size() + 1) {
-      RegisterAnew();
-    } else if (live_.size() < kExactRoots) {
-      for (Root& root : registered_) {
-        if (root.hidden_limit == Hidden(limit)) {
-          Unregister(&root);
-          break;
-        }
-      }
-    }
     if (live_.empty()) {
+      RegisterAnew();
       std::unordered_map<uintptr_t, size_t>().swap(live_);
       std::vector<Root>().swap(registered_);
+    } else if (live_.size() < kExactRoots && registered_.size() == live_.size() + 1) {
+      Unregister(std::find_if(registered_.begin(), registered_.end(), [limit](const Root& root) {
+        return root.hidden_limit == Hidden(limit);
+      }));
+    } else if (live_.size() < kExactRoots || registered_.size() > 2 * live_.size()) {
+      RegisterAnew();
     }
   }
 
@@ -69,14 +66,14 @@ class LeakRoots {
     registered_.push_back(root);
   }
 
-  void Unregister(Root* root) {
+  void Unregister(std::vector<Root>::iterator root) {
     __lsan_unregister_root_region(root->limit(), root->size_bytes);
     *root = registered_.back();
     registered_.pop_back();
   }
 
   void RegisterAnew() {
-    while (!registered_.empty()) Unregister(&registered_.front());
+    while (!registered_.empty()) Unregister(registered_.begin());
     for (const auto& [hidden_limit, size_bytes] : live_) Register({hidden_limit, size_bytes});
   }
 

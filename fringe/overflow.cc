@@ -10,6 +10,10 @@
 
 #include "overflow.h"
 
+#if !defined(__linux__)
+#error "fringe/overflow.h needs Linux."
+#endif
+
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
@@ -37,10 +41,6 @@
 #include "../arch/fatal.h"
 #include "config.h"
 #include "control.h"
-
-#if !defined(__linux__)
-#error "fringe/overflow.h needs Linux."
-#endif
 
 namespace fringe {
 namespace {

@@ -273,6 +273,32 @@ TEST_F(OverflowTest, ByAFrameThatIsLargerThanTheStack) {
   });
 }
 
+// A part of a stack, up to a base of its own.
+struct StackPart {
+  std::byte* part_limit;
+  std::byte* part_base;
+  std::byte* limit() const noexcept { return part_limit; }
+  std::byte* base() const noexcept { return part_base; }
+};
+
+// What a finished generator has left in the same memory is not taken for the running one.
+TEST_F(OverflowTest, OfAStackOnWhichASmallerOneHasEnded) {
+  const Outcome outcome = ExpectReport([] {
+    UserStack stack(kStackBytes);
+    auto finished = Generator<int, void, StackPart>::Unguarded(
+        StackPart{stack.limit(), stack.base() - kStackBytes / 2}, [](auto&) {});
+    finished.Resume();
+    // Its frame skips what is there.
+    auto generator = MakeGenerator<int>(std::move(stack), [](auto& yielder) {
+      volatile char buffer[kStackBytes + (32 << 10)];
+      buffer[0] = 1;
+      yielder.Suspend(buffer[0]);
+    });
+    generator.Resume();
+  });
+  EXPECT_TRUE(outcome.Has("its stack of 65536 bytes")) << outcome.errors;
+}
+
 // --- Other faults ---
 
 volatile std::byte* address;

@@ -56,12 +56,11 @@ def fringe_test(
       own_main: whether its sources define `main`.
       size: as for `cc_test`.
       tags: in addition to `subject_tags()`. "switch": registers or unwinding at a switch. "compiler":
-        other behavior that depends on how a compiler translates code around a switch. "noexcept":
-        it behaves differently without exceptions, or with another standard library. "hardening":
+        other behavior that depends on how a compiler translates code around a switch. "hardening":
         it has more to check in a hardened build. "measures": it has bounds on the size of frames.
         "threads": it has more to check under ThreadSanitizer. "valgrind": another test, under
-        Valgrind. "lto": its own flags optimize it at link time in every build. "clones": it has clones of
-        functions.
+        Valgrind. "lto": its own flags optimize it at link time in every build. "clones": it has
+        clones of functions.
       **kwargs: as for `fringe_cc_test`, so that a test can choose its default stack.
     """
     if googletest:

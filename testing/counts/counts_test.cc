@@ -1,6 +1,5 @@
 // Counts what one iteration of each loop of loops.cc executes, by Valgrind's cachegrind: exactly,
-// and the same on every machine. The times on page docs/performance.md are valid as long as these
-// counts are.
+// and the same on every machine. One more store costs time on some CPUs only.
 
 #include <cstddef>
 #include <cstdint>

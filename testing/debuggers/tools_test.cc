@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -15,7 +15,10 @@
 namespace fringe::testing {
 namespace {
 
-std::string program;  // the test's argument
+// The test's arguments: the program without frame pointers, so that only unwind tables lead from
+// the generator to the resumer's caller, and with them.
+std::string program;
+std::string program_with_frame_pointers;
 
 class ToolsTest : public ::testing::Test {
  protected:
@@ -24,18 +27,20 @@ class ToolsTest : public ::testing::Test {
       GTEST_SKIP() << "the tools do not know what " << Emulator() << " runs";
   }
 
-  // Returns: the output of `script`, a shell's, in which "$program" is the program, and "$pid" one
-  //   that waits in a generator.
+  // Returns: the output of `script`, a shell's, in which "$program" is the program,
+  //   "$with_frame_pointers" the other one, and "$pid" a program that waits in a generator.
   static std::string Run(const std::string& script) {
     static const ScratchFolder folder("/tmp");
     const std::string ready = folder.path() + "/ready";
     const bool attaches = script.find("$pid") != std::string::npos;
     const std::string start = "\"$program\" wait > " + ready + " & pid=$!; " +
-                              "until grep -q ready " + ready + "; do sleep 0.05; done; ";
+                              "until grep -q ready " + ready +
+                              " || ! kill -0 $pid; do sleep 0.05; done; ";
     return RunCommand({"sh", "-c",
-                       "program=$1; cd " + folder.path() + "; rm -f ready; " +
-                           (attaches ? start : "") + script + (attaches ? "; kill $pid" : ""),
-                       "sh", program})
+                       "program=$1; with_frame_pointers=$2; cd " + folder.path() +
+                           "; rm -f ready; " + (attaches ? start : "") + script +
+                           (attaches ? "; kill $pid" : ""),
+                       "sh", program, program_with_frame_pointers})
         .output;
   }
 
@@ -105,7 +110,7 @@ TEST_F(ToolsTest, Callgrind) {
 TEST_F(ToolsTest, Perf) {
   if (!IsInstalled("perf")) GTEST_SKIP() << "perf is not installed";
   const std::string recorded =
-      Run("perf record -q -e cpu-clock --call-graph fp -o data \"$program\" spin 2>&1");
+      Run("perf record -q -e cpu-clock --call-graph fp -o data \"$with_frame_pointers\" spin 2>&1");
   const std::string output = Run("perf script -i data 2>&1");
   if (output.find("cpu-clock") == std::string::npos) {
     GTEST_SKIP() << "the kernel records nothing: " << recorded << output;
@@ -131,10 +136,8 @@ TEST_F(ToolsTest, Perf) {
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  if (argc > 1) {
-    char* const path = realpath(argv[1], nullptr);
-    if (path != nullptr) fringe::testing::program = path;
-    free(path);
-  }
+  if (argc != 3) return 2;
+  fringe::testing::program = std::filesystem::absolute(argv[1]).string();
+  fringe::testing::program_with_frame_pointers = std::filesystem::absolute(argv[2]).string();
   return RUN_ALL_TESTS();
 }

@@ -79,6 +79,7 @@ class Generator:
         if self.state in (SUSPENDED, NOT_STARTED) and not self.contains(self.saved["sp"]):
             raise ValueError
         self.thread = None  # that runs it
+        self.thread_sp = None
         self.inner = None  # the running generator that it has resumed
         self.number = 0
         self._frames = None
@@ -99,7 +100,7 @@ class Generator:
     def used(self):
         """Returns how many bytes its frames take; None if that is unknown."""
         registers = self.registers()
-        sp = registers["sp"] if registers else self.thread and self.thread_sp
+        sp = registers["sp"] if registers else self.thread_sp
         return self.base - sp if sp else None
 
     def frames(self):
@@ -176,7 +177,7 @@ def is_own(name, source):
     return (
         name.startswith("fringe::")
         or name in ("__morestack", "??")
-        or re.search(r"(^|/)(fringe|arch)/(\.\./arch/)?\w+\.h(:\d+)?$", source) is not None
+        or re.search(r"(^|/)(fringe|arch)/\w+\.h(:\d+)?$", source) is not None
     )
 
 
@@ -352,9 +353,7 @@ def find_generators():
                 generator.inner = inner
     chosen = gdb.selected_thread()
     frame = gdb.selected_frame() if chosen else None
-    for thread in inferior().threads():
-        if not running:
-            break
+    for thread in inferior().threads() if running else ():
         thread.switch()
         sp = int(gdb.newest_frame().read_register("rsp"))
         for generator in running:
