@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "arch/arch.h"
 #include "fringe/generator.h"
 #include "fringe/on_stack.h"
 #include "stacks/malloc_stack.h"
@@ -57,8 +58,20 @@ auto OnUnguarded(StackT stack, F body) {
 
 fringe::OsStack NewStack() { return *fringe::OsStack::Create(64 << 10); }
 
+// Looks like the end of a running generator's stack of 4 GiB, which is in no mapping.
+struct alignas(fringe::arch::LinkRecord) Decoy {
+  Decoy() { record.resumer.sp = this; }
+
+  std::byte below[sizeof(fringe::arch::LinkRecord) - sizeof(void*)] = {};
+  void* return_address = fringe::arch::fringe_x86_64_return_address;
+  fringe::arch::LinkRecord record = {};
+  size_t size_bytes = size_t{4} << 30;
+  size_t unwinds = 0;
+};
+
 int main(int argc, char**) {
   aborts = argc > 1;
+  [[maybe_unused]] static Decoy decoy;
   alignas(64) static std::byte memory[64 << 10];
   fringe::StackPool pool;
 

@@ -246,7 +246,17 @@ def control_bytes(mode):
 
 
 def writable_ranges():
-    """Returns the [begin, end) of memory that may hold stacks."""
+    """Returns the [begin, end) of memory that may hold stacks. Mappings without a gap are one."""
+    merged = []
+    for begin, end in sorted(mapped_ranges()):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+def mapped_ranges():
     found = []
     if is_core():
         for line in gdb.execute("maintenance info sections", to_string=True).splitlines():
@@ -317,13 +327,16 @@ def positions(begin, end, pattern):
             i = memory.find(pattern, i + 1)
 
 
-def generator_above(first_frame_address):
-    """Returns the generator whose first frame returns to the trampoline by the word there."""
+def generator_above(first_frame_address, begin):
+    """Returns the generator whose first frame returns to the trampoline by the word there.
+
+    Its stack is not below `begin`: what only looks like a generator rarely has such a size.
+    """
     place = (first_frame_address + RECORD_BYTES) // RECORD_BYTES * RECORD_BYTES
     while place - first_frame_address < MAXIMUM_BODY:
         try:
             found = Generator(place)
-            if found.contains(first_frame_address):
+            if found.contains(first_frame_address) and found.limit >= begin:
                 return found
         except ValueError:
             pass
@@ -339,7 +352,7 @@ def find_generators():
     for begin, end in writable_ranges():
         for run_begin, run_end in resident_runs(begin, end):
             for address in positions(run_begin, run_end, pattern):
-                generator = generator_above(address)
+                generator = generator_above(address, begin)
                 if generator is not None:
                     generators[generator.place] = generator
     found = [g for g in generators.values() if g.state != DONE]
