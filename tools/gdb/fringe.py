@@ -5,103 +5,95 @@
     (gdb) generator 2
     (gdb) generator apply all backtrace
 
-The program needs nothing but symbols: it keeps no list of its generators. They are found in its
-memory. The word above a generator's first frame is the address of the trampoline; above that is the
-link record; behind the link record is the distance to the stack's limit. See arch/x86_64.h and
-fringe/control.h, which these constants repeat.
+They are found in memory by ../generator_memory.py, without help from the program.
 
 To select a suspended generator, gdb is told that the thread's innermost frame, #0, was called by
 the generator's innermost frame, #1. Nothing in the process changes, so it works in core files too.
 """
 
+import os
 import re
-import struct
+import sys
 
 import gdb
 import gdb.unwinder
 import gdb.printing
 from gdb.FrameDecorator import FrameDecorator
 
-WORD = 8
-PAGE = 4096
-RECORD_BYTES = 64  # arch::LinkRecord, and its alignment
-RESUMER, GENERATOR = 0, 32  # the places of its halves, each of fp, pc, sp and bp
-MODES, REASONS = 6, 4  # Control::kModes, kReasons
-FINISHED, IN_HANDLER, OPEN = 1, 2, 3  # reasons, plus REASONS * mode
-MAXIMUM_BODY = 1 << 20  # how far above the first frame a record is searched
-
-SUSPENDED, NOT_STARTED, RUNNING, DONE = "suspended", "not started", "running", "finished"
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
+import generator_memory
+from generator_memory import NOT_STARTED, RUNNING
 
 
 def inferior():
     return gdb.selected_inferior()
 
 
-def read(address, length):
-    return bytes(inferior().read_memory(address, length))
+_trampoline = {}
 
 
-def words(address, count):
-    return struct.unpack("<%dQ" % count, read(address, count * WORD))
+class Memory(generator_memory.Memory):
+    """Of the selected inferior."""
 
+    def read(self, address, length):
+        try:
+            return bytes(inferior().read_memory(address, length))
+        except gdb.MemoryError as error:
+            raise generator_memory.Unreadable from error
 
-class Generator:
-    """A generator's stack: what the `Control` at `place` says of it."""
+    def trampoline(self):
+        return trampoline()
 
-    def __init__(self, place):
-        """Raises ValueError or gdb.MemoryError if there is none."""
-        self.place = place
-        record = words(place, 11)
-        self.resumer = dict(zip(("fp", "pc", "sp", "bp"), record[0:4]))
-        self.saved = dict(zip(("fp", "pc", "sp", "bp"), record[4:8]))
-        first, second, third = record[8:11]
-        if first != 0:
-            self.mode, self.size, fits = 0, first, second <= 1
-        elif second >= MODES:
-            self.mode, self.size, fits = 1, second, True
+    def control_bytes(self, mode):
+        name = "fringe::internal::%s::Control" % generator_memory.NAMESPACES[mode]
+        try:
+            return gdb.lookup_type(name).sizeof
+        except gdb.error:
+            return None
+
+    def writable_ranges(self):
+        found = []
+        if is_core():
+            for line in gdb.execute("maintenance info sections", to_string=True).splitlines():
+                match = re.search(r"0x([0-9a-f]+)->0x([0-9a-f]+) at .*: load\w* (.*)", line)
+                if match and "HAS_CONTENTS" in line and "READONLY" not in line:
+                    found.append((int(match.group(1), 16), int(match.group(2), 16)))
         else:
-            self.mode, self.size, fits = second, third, second > 1
-        self.limit = place - self.size
-        if not fits or not RECORD_BYTES < self.size < place:
-            raise ValueError
-        closed = self.resumer["sp"]
-        if closed == FINISHED + REASONS * self.mode:
-            self.state = DONE
-        elif closed in (0, place, IN_HANDLER + REASONS * self.mode, OPEN + REASONS * self.mode):
-            self.state = SUSPENDED
-            if self.saved["fp"] == place and self.contains(self.saved["sp"]):
-                if words(self.saved["sp"], 1)[0] == trampoline():
-                    self.state = NOT_STARTED
-        elif closed > 1 << 16:
-            self.state = RUNNING
-        else:
-            raise ValueError
-        if self.state in (SUSPENDED, NOT_STARTED) and not self.contains(self.saved["sp"]):
-            raise ValueError
-        self.thread = None  # that runs it
-        self.thread_sp = None
-        self.inner = None  # the running generator that it has resumed
-        self.number = 0
-        self._frames = None
+            for line in gdb.execute("info proc mappings", to_string=True).splitlines():
+                match = re.match(r"\s*0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+\S+\s+\S+\s+rw", line)
+                if match:
+                    found.append((int(match.group(1), 16), int(match.group(2), 16)))
+        return found
 
-    def contains(self, address):
-        return self.limit <= address < self.place
+    def pid(self):
+        return None if is_core() else inferior().pid
 
-    @property
-    def base(self):
-        return self.place + control_bytes(self.mode)
 
-    def registers(self):
-        """Returns those that the generator continues with; None if it runs itself."""
-        if self.state in (SUSPENDED, NOT_STARTED):
-            return self.saved
-        return self.inner.resumer if self.inner else None
+memory = Memory()
 
-    def used(self):
-        """Returns how many bytes its frames take; None if that is unknown."""
-        registers = self.registers()
-        sp = registers["sp"] if registers else self.thread_sp
-        return self.base - sp if sp else None
+
+def is_core():
+    return "Local core dump file" in gdb.execute("info files", to_string=True)
+
+
+def trampoline():
+    key = inferior().num
+    if key not in _trampoline:
+        architecture = gdb.execute("show architecture", to_string=True)
+        if "x86-64" not in architecture:
+            raise gdb.GdbError("fringe.py knows x86_64 only. gdb says: " + architecture.strip())
+        try:
+            value = gdb.parse_and_eval("(unsigned long)&fringe_x86_64_trampoline")
+        except gdb.error as error:
+            raise gdb.GdbError(
+                "The program has no symbols of fringe: use one that is not stripped. (%s)" % error
+            )
+        _trampoline[key] = int(value)
+    return _trampoline[key]
+
+
+class Generator(generator_memory.Record):
+    _frames = None
 
     def frames(self):
         """Returns [(function, place in the source)] of its own frames, the innermost first."""
@@ -120,51 +112,6 @@ class Generator:
                 frame = older(frame)
         return self._frames
 
-    def where(self):
-        """Returns the innermost frame that is not fringe's."""
-        if self.state == NOT_STARTED:
-            return ""
-        for name, source in self.frames():
-            if not is_own(name, source):
-                return name + (" at " + source if source else "")
-        return "??"
-
-    def entry(self):
-        """Returns the name of its first function, whose template arguments have the types."""
-        frames = self.frames()
-        return frames[-1][0] if frames else "??"
-
-    def body(self):
-        name = self.entry()
-        match = re.match(r".*::Entry<(.*)>\(", name + "(", re.S)
-        body = match.group(1).strip() if match else "??"
-        if re.match(r".*\(\*\)", body):
-            # A pointer to a function: the outermost frame that is not fringe's is that function.
-            for name, source in reversed(self.frames()):
-                if not is_own(name, source):
-                    return name
-        return body
-
-    def stack_kind(self):
-        """Returns the type of its stack."""
-        name = self.entry()
-        match = re.match(r".*?Generator<(.*)>::Entry<", name, re.S)
-        return template_arguments(match.group(1))[-1] if match else "??"
-
-
-def template_arguments(text):
-    """Splits at the commas that are in no brackets."""
-    arguments, depth, begin = [], 0, 0
-    for i, character in enumerate(text):
-        if character in "<({":
-            depth += 1
-        elif character in ">)}" and text[i - 1] != "-":
-            depth -= 1
-        elif character == "," and depth == 0:
-            arguments.append(text[begin:i].strip())
-            begin = i + 1
-    return arguments + [text[begin:].strip()]
-
 
 def source_of(frame):
     """Returns the file and the line at which it is; an empty file if that is unknown."""
@@ -172,17 +119,8 @@ def source_of(frame):
     return (line.symtab.filename, line.line) if line.symtab else ("", 0)
 
 
-def is_own(name, source):
-    """Whether a function is part of fringe. GCC 16 names some inlined ones without their namespace."""
-    return (
-        name.startswith("fringe::")
-        or name in ("__morestack", "??")
-        or re.search(r"(^|/)(fringe|arch)/\w+\.h(:\d+)?$", source) is not None
-    )
-
-
 def is_own_frame(frame):
-    return is_own(frame.name() or "??", source_of(frame)[0])
+    return generator_memory.is_own(frame.name() or "??", source_of(frame)[0])
 
 
 def function_at(pc):
@@ -206,178 +144,16 @@ def older(frame):
         return None
 
 
-_trampoline = {}
-
-
-def trampoline():
-    """Returns the address that a generator's first function returns to."""
-    key = inferior().num
-    if key not in _trampoline:
-        architecture = gdb.execute("show architecture", to_string=True)
-        if "x86-64" not in architecture:
-            raise gdb.GdbError("fringe.py knows x86_64 only. gdb says: " + architecture.strip())
-        try:
-            value = gdb.parse_and_eval("(unsigned long)&fringe_x86_64_trampoline")
-        except gdb.error as error:
-            raise gdb.GdbError(
-                "The program has no symbols of fringe: use one that is not stripped. (%s)" % error
-            )
-        _trampoline[key] = int(value)
-    return _trampoline[key]
-
-
-def control_bytes(mode):
-    """Returns the size of a `Control`."""
-    namespace = (
-        "exceptions",
-        "no_exceptions",
-        "exceptions_asan",
-        "no_exceptions_asan",
-        "exceptions_tsan",
-        "no_exceptions_tsan",
-    )[mode]
-    try:
-        return gdb.lookup_type("fringe::internal::%s::Control" % namespace).sizeof
-    except gdb.error:
-        return 2 * RECORD_BYTES
-
-
-# --- Finding generators ---
-
-
-def writable_ranges():
-    """Returns the [begin, end) of memory that may hold stacks. Mappings without a gap are one."""
-    merged = []
-    for begin, end in sorted(mapped_ranges()):
-        if merged and begin <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((begin, end))
-    return merged
-
-
-def mapped_ranges():
-    found = []
-    if is_core():
-        for line in gdb.execute("maintenance info sections", to_string=True).splitlines():
-            match = re.search(r"0x([0-9a-f]+)->0x([0-9a-f]+) at .*: load\w* (.*)", line)
-            if match and "HAS_CONTENTS" in line and "READONLY" not in line:
-                found.append((int(match.group(1), 16), int(match.group(2), 16)))
-    else:
-        for line in gdb.execute("info proc mappings", to_string=True).splitlines():
-            match = re.match(r"\s*0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+\S+\s+\S+\s+rw", line)
-            if match:
-                found.append((int(match.group(1), 16), int(match.group(2), 16)))
-    return found
-
-
-def is_core():
-    return "Local core dump file" in gdb.execute("info files", to_string=True)
-
-
-def resident_runs(begin, end):
-    """Yields the parts of a range that have memory. A guard has none."""
-    try:
-        pagemap = open("/proc/%d/pagemap" % inferior().pid, "rb") if not is_core() else None
-    except OSError:
-        pagemap = None  # a process on another machine
-    if pagemap is None:
-        yield begin, end
-        return
-    with pagemap:
-        step = 512 * PAGE
-        start = None
-        for chunk in range(begin, end, step):
-            pagemap.seek(chunk // PAGE * WORD)
-            count = min(step, end - chunk) // PAGE
-            entries = pagemap.read(count * WORD)
-            if len(entries) < count * WORD:
-                yield chunk, min(chunk + step, end)
-                continue
-            if not entries.strip(b"\0") and start is None:
-                continue
-            for i in range(count):
-                has_memory = entries[i * WORD + 7] & 0xC0 and not (entries[i * WORD + 7] & 0x04)
-                page = chunk + i * PAGE
-                if has_memory and start is None:
-                    start = page
-                elif not has_memory and start is not None:
-                    yield start, page
-                    start = None
-        if start is not None:
-            yield start, end
-
-
-def positions(begin, end, pattern):
-    """Yields where aligned copies of `pattern` are."""
-    step = 1 << 22
-    for chunk in range(begin, end, step):
-        try:
-            memory = read(chunk, min(step, end - chunk))
-        except gdb.MemoryError:
-            # A guard, or memory that the core file does not have.
-            if end - chunk > PAGE:
-                for page in range(chunk, min(chunk + step, end), PAGE):
-                    yield from positions(page, page + PAGE, pattern)
-            continue
-        i = memory.find(pattern)
-        while i != -1:
-            if i % WORD == 0:
-                yield chunk + i
-            i = memory.find(pattern, i + 1)
-
-
-def generator_above(first_frame_address, begin):
-    """Returns the generator whose first frame returns to the trampoline by the word there.
-
-    Its stack is not below `begin`: what only looks like a generator rarely has such a size.
-    """
-    place = (first_frame_address + RECORD_BYTES) // RECORD_BYTES * RECORD_BYTES
-    while place - first_frame_address < MAXIMUM_BODY:
-        try:
-            found = Generator(place)
-            if found.contains(first_frame_address) and found.limit >= begin:
-                return found
-        except ValueError:
-            pass
-        except gdb.MemoryError:
-            return None
-        place += RECORD_BYTES
-    return None
-
-
 def find_generators():
-    pattern = struct.pack("<Q", trampoline())
-    generators = {}
-    for begin, end in writable_ranges():
-        for run_begin, run_end in resident_runs(begin, end):
-            for address in positions(run_begin, run_end, pattern):
-                generator = generator_above(address, begin)
-                if generator is not None:
-                    generators[generator.place] = generator
-    found = [g for g in generators.values() if g.state != DONE]
-    # A call by OnStack that has ended looks as if it had not begun.
-    found = [g for g in found if g.state != NOT_STARTED or "::Call<" not in function_at(g.saved["pc"])]
-    found.sort(key=lambda generator: generator.place)
-    running = [g for g in found if g.state == RUNNING]
-    for generator in running:
-        for inner in running:
-            if generator.contains(inner.resumer["sp"]):
-                generator.inner = inner
-    chosen = gdb.selected_thread()
-    frame = gdb.selected_frame() if chosen else None
-    for thread in inferior().threads() if running else ():
-        thread.switch()
-        sp = int(gdb.newest_frame().read_register("rsp"))
-        for generator in running:
-            # In the guard after an overflow.
-            if generator.inner is None and generator.limit - (1 << 20) <= sp < generator.place:
-                generator.thread, generator.thread_sp = thread, sp
-    if running and chosen:
+    found = generator_memory.find_records(memory, Generator, function_at)
+    if any(generator.state == RUNNING for generator in found) and gdb.selected_thread():
+        chosen, frame = gdb.selected_thread(), gdb.selected_frame()
+        for thread in inferior().threads():
+            thread.switch()
+            sp = int(gdb.newest_frame().read_register("rsp"))
+            generator_memory.find_thread(found, thread, sp)
         chosen.switch()
         frame.select()
-    for number, generator in enumerate(found, 1):
-        generator.number = number
     return found
 
 
@@ -515,16 +291,6 @@ gdb.events.new_objfile.connect(lambda _: _trampoline.clear())
 # --- Commands ---
 
 
-def describe_state(generator):
-    if generator.state != RUNNING:
-        return generator.state
-    if generator.inner is not None:
-        return "running, has resumed %d" % generator.inner.number
-    if generator.thread is not None:
-        return "running on thread %d" % generator.thread.num
-    return "running"
-
-
 def require_process():
     if gdb.selected_thread() is None:
         raise gdb.GdbError("There is no process: run the program, or load a core file.")
@@ -548,27 +314,8 @@ class InfoGenerators(gdb.Command):
         if not generators:
             gdb.write("No generators.\n")
         for generator in generators:
-            used = generator.used()
-            gdb.write(
-                "%s %-3d %s\n"
-                % (
-                    "*" if unwinder.enabled and unwinder.generator.place == generator.place else " ",
-                    generator.number,
-                    describe_state(generator),
-                )
-            )
-            gdb.write("        body   %s\n" % generator.body())
-            if generator.where():
-                gdb.write("        where  %s\n" % generator.where())
-            gdb.write(
-                "        stack  %s, %d bytes from 0x%x, %s used\n"
-                % (
-                    generator.stack_kind(),
-                    generator.base - generator.limit,
-                    generator.limit,
-                    "?" if used is None else used,
-                )
-            )
+            is_selected = unwinder.enabled and unwinder.generator.place == generator.place
+            gdb.write(generator_memory.description(generator, generator.frames(), is_selected))
 
 
 class SelectGenerator(gdb.Command):
@@ -611,7 +358,7 @@ class SelectGenerator(gdb.Command):
         while frame is not None and is_own_frame(frame) and older(frame) is not None:
             frame = older(frame)
         (frame or gdb.newest_frame()).select()
-        gdb.write("[Generator %d, %s]\n" % (generator.number, describe_state(generator)))
+        gdb.write("[Generator %d, %s]\n" % (generator.number, generator.describe_state()))
         gdb.execute("frame")
 
 
@@ -646,7 +393,7 @@ class ApplyToGenerators(gdb.Command):
         if not chosen or not parts:
             raise gdb.GdbError("Usage: generator apply all COMMAND, or generator apply N... COMMAND.")
         for generator in chosen:
-            gdb.write("\nGenerator %d (%s):\n" % (generator.number, describe_state(generator)))
+            gdb.write("\nGenerator %d (%s):\n" % (generator.number, generator.describe_state()))
             with selected(generator):
                 frame = first_frame(generator)
                 if frame is None:
@@ -673,8 +420,8 @@ class GeneratorPrinter:
         if place == 0:
             return "moved-from generator"
         try:
-            generator = Generator(place)
-        except (ValueError, gdb.MemoryError):
+            generator = Generator(memory, place)
+        except (ValueError, generator_memory.Unreadable):
             return "generator without a control block"
         return "%s generator, stack 0x%x..0x%x" % (generator.state, generator.limit, generator.base)
 
