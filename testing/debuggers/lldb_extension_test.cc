@@ -149,8 +149,8 @@ INSTANTIATE_TEST_SUITE_P(All, LldbExtensionTest, ::testing::Bool(),
                          [](const auto& parameter) { return parameter.param ? "Core" : "Live"; });
 
 TEST_P(LldbExtensionTest, ShowsGenerators) {
-  const std::string output = Run(
-      {"generator list", "generator apply all bt", "generator none", "frame info", "generator 99"});
+  const std::string output = Run({"generator list", "generator apply all bt", "generator 1",
+                                  "generator none", "frame info", "generator 99"});
   const std::vector<Entry> entries = List(output);
   ASSERT_EQ(entries.size(), 7U) << output;
   const std::string deep =
@@ -172,7 +172,7 @@ TEST_P(LldbExtensionTest, ShowsGenerators) {
   for (const Entry& entry : entries) {
     ASSERT_NE(begin, std::string::npos) << output;
     const size_t end =
-        std::min(output.find("\nGenerator ", begin + 1), output.find("(lldb) generator none"));
+        std::min(output.find("\nGenerator ", begin + 1), output.find("(lldb) generator 1"));
     const std::string backtrace = output.substr(begin, end - begin);
     const std::vector<std::string> functions = FunctionsIn(backtrace);
     const bool is_running = entry.text.find(" running") != std::string::npos;
