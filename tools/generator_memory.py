@@ -16,6 +16,8 @@ MODES, REASONS = 6, 4  # Control::kModes, kReasons
 FINISHED, IN_HANDLER, OPEN = 1, 2, 3  # reasons, plus REASONS * mode
 MAXIMUM_BODY = 1 << 20  # how far above the first frame a record is searched
 
+PT_LOAD, PF_W = 1, 2  # of ELF
+
 SUSPENDED, NOT_STARTED, RUNNING, DONE = "suspended", "not started", "running", "finished"
 
 # The namespaces of the modes (fringe/config.h).
@@ -245,6 +247,41 @@ def record_above(memory, record_type, first_frame_address, begin):
             return None
         place += RECORD_BYTES
     return None
+
+
+# --- Core files ---
+
+
+def complete_core(memory, file):
+    """Writes the process's writable memory into the core file that a debugger has made of it.
+
+    The file has a place for every mapping, but not the content of one after an unreadable page.
+    """
+    header = file.read(64)
+    (table,) = struct.unpack_from("<Q", header, 32)
+    entry_bytes, count = struct.unpack_from("<HH", header, 54)
+    for i in range(count):
+        file.seek(table + i * entry_bytes)
+        kind, flags, offset, begin, _, size = struct.unpack("<IIQQQQ", file.read(40))
+        if kind != PT_LOAD or not flags & PF_W:
+            continue
+        for run_begin, run_end in resident_runs(memory, begin, begin + size):
+            copy(memory, run_begin, run_end, file, offset + run_begin - begin)
+
+
+def copy(memory, begin, end, file, offset):
+    step = 1 << 22
+    for chunk in range(begin, end, step):
+        chunk_end = min(chunk + step, end)
+        try:
+            content = memory.read(chunk, chunk_end - chunk)
+        except Unreadable:
+            if chunk_end - chunk > PAGE:
+                for page in range(chunk, chunk_end, PAGE):
+                    copy(memory, page, page + PAGE, file, offset + page - begin)
+            continue
+        file.seek(offset + chunk - begin)
+        file.write(content)
 
 
 # --- Names of functions ---

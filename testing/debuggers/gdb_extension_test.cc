@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -227,6 +228,24 @@ TEST_P(GdbExtensionTest, LeavesTheProcessAsItIs) {
   const std::string output = Gdb(
       {"info generators", "generator 1", "backtrace", "generator apply all backtrace", "continue"});
   EXPECT_NE(output.find("exited normally"), std::string::npos) << output;
+}
+
+TEST_P(GdbExtensionTest, SavesACoreFileWithAllStacks) {
+  if (IsCore()) GTEST_SKIP() << "a core file is saved of a process";
+  const ScratchFolder folder("/tmp");
+  const std::string core = folder.path() + "/core";
+  const std::string saved = Gdb({"generator gcore " + core, "info generators", "backtrace"});
+  ASSERT_NE(saved.find("Saved corefile " + core), std::string::npos) << saved;
+  const std::string loaded =
+      RunCommand({"gdb", "-nx", "-batch", "-ex", "set debuginfod enabled off", "-ex", "set width 0",
+                  "-ex", "source " + script, "-ex", "info generators", "-ex", "backtrace",
+                  Program(), core})
+          .output;
+  const std::string list = saved.substr(saved.find("\n  1   "));
+  const std::string list_of_core = loaded.substr(std::min(loaded.find("\n  1   "), loaded.size()));
+  EXPECT_EQ(list_of_core.substr(0, list_of_core.find("\n#0")), list.substr(0, list.find("\n#0")))
+      << loaded;
+  EXPECT_EQ(FunctionsIn(list_of_core), FunctionsIn(list)) << loaded;
 }
 
 TEST_P(GdbExtensionTest, PrintsObjects) {

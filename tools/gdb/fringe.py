@@ -325,6 +325,7 @@ class SelectGenerator(gdb.Command):
     generator none     the thread itself again
     generator apply all COMMAND
     generator apply N... COMMAND
+    generator gcore [FILE]   saves a core file that has the stacks
 
     Frame 0 remains that of the thread, and the generator's frames begin at 1. The process is not
     changed. When it continues, the thread itself is selected again."""
@@ -403,9 +404,31 @@ class ApplyToGenerators(gdb.Command):
                 gdb.execute(" ".join(parts))
 
 
+class SaveCore(gdb.Command):
+    """Saves a core file, as gcore does, with the stacks that gcore leaves out.
+
+    generator gcore [FILE]
+
+    gcore stops reading a mapping at the first page that cannot be read, such as a stack's guard."""
+
+    def __init__(self):
+        super().__init__("generator gcore", gdb.COMMAND_FILES)
+
+    def invoke(self, argument, from_tty):
+        require_process()
+        text = gdb.execute("gcore " + argument, to_string=True)
+        match = re.search(r"^Saved corefile (.*)$", text, re.M)
+        if match is None:
+            raise gdb.GdbError("gcore has written no file. gdb says: " + text.strip())
+        with open(match.group(1), "r+b") as file:
+            generator_memory.complete_core(memory, file)
+        gdb.write(match.group(0) + "\n")
+
+
 InfoGenerators()
 SelectGenerator()
 ApplyToGenerators()
+SaveCore()
 
 
 # --- Pretty-printers ---
