@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -36,6 +37,26 @@ constexpr size_t kMaximumRefill = 256;
 // How far below what may be kept memory is looked for, before it is returned without looking. So
 // the cost does not grow with the size of the stack.
 constexpr size_t kMaximumLookBytes = size_t{1} << 20;
+
+// Whether a thread is looking. Where two threads return memory at once, Linux makes each of them
+// flush the TLBs of all CPUs, though there may be nothing to return (`mm_tlb_flush_nested`). On a
+// virtual machine, a look then takes microseconds instead of 0.2.
+constinit std::atomic<uint32_t> look_is_running = 0;
+
+class Look {
+ public:
+  Look() : may_begin_(look_is_running.exchange(1, std::memory_order_acquire) == 0) {}
+  Look(const Look&) = delete;
+  Look& operator=(const Look&) = delete;
+  ~Look() {
+    if (may_begin_) look_is_running.store(0, std::memory_order_release);
+  }
+
+  bool may_begin() const { return may_begin_; }
+
+ private:
+  const bool may_begin_;
+};
 
 bool Fits(const StackPool::Options& options) {
   return options.stack_bytes < kMaximumStackBytes && options.guard_bytes <= kMaximumGuardBytes;
@@ -82,13 +103,17 @@ absl::Status PoolCore::Acquire(StackSlot** slot) {
                      {"the heap has no memory for a thread's cache of stacks: free some memory"});
   }
   if (cache != nullptr) {
-    const bool look_is_due = cache->look_is_due();
-    if (look_is_due) cache->BeginPeriod();
     // It may also be that the thread has not used this cache lately.
-    *slot = cache->Pop();
-    if (look_is_due) {
+    if (!cache->look_is_due()) {
+      *slot = cache->Pop();
+    } else if (const Look look; look.may_begin()) {
+      cache->BeginPeriod();
+      *slot = cache->Pop();
       ReturnBelowLimit(*slot);
       if (StackSlot* const other = cache->NextToLookAt()) ReturnBelowLimit(other);
+    } else {
+      cache->BeginPeriod(ThreadCache::kHitsUntilNextTry);
+      *slot = cache->Pop();
     }
     if (*slot != nullptr) return absl::OkStatus();
   }
@@ -224,7 +249,12 @@ void PoolCore::Flush(ThreadCache* cache, size_t count) {
 void PoolCore::ToDepot(SlotChain chain) {
   if (!options_.zeroed) {
     for (StackSlot* slot = chain.first; slot != nullptr; slot = slot->next) {
-      if (++slot->flushes % kFlushesPerLook == 0) ReturnBelowLimit(slot);
+      if (++slot->flushes % kFlushesPerLook != 0) continue;
+      if (const Look look; look.may_begin()) {
+        ReturnBelowLimit(slot);
+      } else {
+        --slot->flushes;
+      }
     }
   }
   {
@@ -472,6 +502,8 @@ void PoolCore::AdoptCaches(const ThreadCaches* own) {
     *link = cache->next;
   }
 }
+
+void PoolCore::EndLooksOfOtherThreads() { look_is_running.store(0, std::memory_order_relaxed); }
 
 size_t PoolCore::LiveStacks() const {
   MutexLock lock(&mutex_);

@@ -28,7 +28,8 @@ namespace fringe::internal {
 // The mark of a stack tells at its release whether it was used deeper than before. A frame can span
 // the mark without storing there. So, now and then, the memory below what may be kept is returned
 // without asking: at a look, which is due every `ThreadCache::kHitsPerLook` acquisitions, and each
-// `kFlushesPerLook`th time that a stack comes to the depot.
+// `kFlushesPerLook`th time that a stack comes to the depot. One thread at a time does so; a look
+// that would have to wait is put off for some acquisitions.
 class PoolCore {
  public:
   explicit PoolCore(const StackPool::Options& options);
@@ -60,6 +61,7 @@ class PoolCore {
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex_) { mutex_.Lock(); }
   void Unlock() ABSL_UNLOCK_FUNCTION(mutex_) { mutex_.Unlock(); }
   void AdoptCaches(const ThreadCaches* own) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void EndLooksOfOtherThreads();
 
   // In the list of all pools.
   PoolCore* next = nullptr;
@@ -97,7 +99,8 @@ class PoolCore {
 
   // Finds how deep an unused stack was used, returns what is too much, and marks it anew.
   void TrimToResidentLimit(StackSlot* slot);
-  // Returns what lies below the part that may be kept, if there is any, without counting it.
+  // Returns what lies below the part that may be kept, if there is any, without counting it. Needs
+  // a look that may begin.
   void ReturnBelowLimit(StackSlot* slot);
   void ReturnMemory(std::byte* start, size_t length_bytes);
   // Returns all of the memory of sorted slots.

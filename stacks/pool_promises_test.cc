@@ -308,6 +308,59 @@ TEST(StackPoolOptionsTest, MemoryBelowAGapIsReturnedInTheDepot) {
   EXPECT_LE(bytes / 300, 2 * PageBytes());
 }
 
+// Two looks at once would take much longer. One that was put off is made soon afterwards, and in a
+// forked child too.
+TEST(StackPoolOptionsTest, OneThreadLooksAtATime) {
+  if (FRINGE_TSAN) GTEST_SKIP() << "ThreadSanitizer does not support fork with threads";
+  static std::atomic<int> running;
+  static std::atomic<bool> waits;
+  static std::atomic<bool> overlap;
+  running = 0;
+  waits = true;
+  overlap = false;
+  StackPool pool({.resident_bytes = 2 * PageBytes()});
+  const auto live = [&](int lives) {
+    for (int i = 0; i < lives; ++i) ASSERT_TRUE(pool.Acquire().ok());
+  };
+  live(1);
+  const internal::SystemCalls usual = internal::system_calls;
+  internal::system_calls.madvise = [](void* address, size_t bytes, int advice) {
+    if (advice != MADV_DONTNEED) return madvise(address, bytes, advice);
+    if (running.fetch_add(1) != 0) {
+      overlap = true;
+      waits = false;
+    }
+    while (waits) std::this_thread::yield();
+    const int result = madvise(address, bytes, advice);
+    --running;
+    return result;
+  };
+  std::thread other([&] { live(150); });
+  while (running == 0) std::this_thread::yield();
+
+  live(150);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    waits = false;
+    running = 0;
+    { UseDeeplyBelowAGap(*pool.Acquire()); }
+    live(20);
+    _exit(ResidentBytes(*pool.Acquire()) <= 2 * PageBytes() ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+
+  waits = false;
+  other.join();
+  { UseDeeplyBelowAGap(*pool.Acquire()); }
+  live(20);
+  EXPECT_LE(ResidentBytes(*pool.Acquire()), 2 * PageBytes());
+  EXPECT_FALSE(overlap);
+  internal::system_calls = usual;
+}
+
 TEST(StackPoolOptionsTest, AllUnusedStacksTogetherAreBounded) {
   const size_t page = PageBytes();
   for (const size_t bound : {size_t{0}, 10 * page, 100 * page}) {

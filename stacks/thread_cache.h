@@ -25,6 +25,8 @@ class alignas(128) ThreadCache {
   // How often a look is due, in acquisitions. Odd, and a prime, so that it falls on each stack of a
   // set that is used in turn.
   static constexpr uint64_t kHitsPerLook = 127;
+  // The same after a look that had to be put off.
+  static constexpr uint64_t kHitsUntilNextTry = 8;
 
   constexpr ThreadCache() = default;  // of no pool
   ThreadCache(PoolCore* core, ThreadCaches* owner, size_t capacity)
@@ -84,13 +86,15 @@ class alignas(128) ThreadCache {
     return true;
   }
 
-  // Whether `Pop` returns null though there are slots. `BeginPeriod` lets it continue.
+  // Whether `Pop` returns null though there are slots. `BeginPeriod` lets it continue for `period`
+  // hits, at most `kHitsPerLook`.
   bool look_is_due() const {
     return count() != 0 && state_.load(std::memory_order_relaxed) >= uint64_t{0} - kHit;
   }
-  void BeginPeriod() {
-    earlier_hits_.store(hits(), std::memory_order_relaxed);
-    state_.store(kNoHits | count(), std::memory_order_relaxed);
+  void BeginPeriod(uint64_t period = kHitsPerLook) {
+    // `hits` counts what is missing in `state_`, so this may wrap around.
+    earlier_hits_.store(hits() - (kHitsPerLook - period), std::memory_order_relaxed);
+    state_.store((uint64_t{0} - period * kHit) | count(), std::memory_order_relaxed);
   }
   // Returns: a slot that is still in the chain, another one each time; null if it is empty. The
   // walk

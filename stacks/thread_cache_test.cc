@@ -175,6 +175,31 @@ TEST(ThreadCacheTest, LookIsDueNowAndThenAndLosesNoHit) {
   EXPECT_LE(looks, 11);
 }
 
+TEST(ThreadCacheTest, LookThatWasPutOffIsSoonDueAgain) {
+  std::vector<StackSlot> slots = AcquiredSlots(1);
+  ThreadCache cache(kCore, nullptr, 1);
+  cache.Push(&slots[0]);
+  uint64_t hits = 0;
+  const auto hits_until_look = [&] {
+    const uint64_t before = hits;
+    while (StackSlot* const slot = cache.Pop()) {
+      EXPECT_EQ(cache.hits(), ++hits);
+      EXPECT_TRUE(cache.Push(slot));
+    }
+    EXPECT_TRUE(cache.look_is_due());
+    EXPECT_EQ(cache.hits(), hits);
+    return hits - before;
+  };
+  const uint64_t period = hits_until_look();
+  for (int i = 0; i < 3; ++i) {
+    cache.BeginPeriod(ThreadCache::kHitsUntilNextTry);
+    EXPECT_EQ(hits_until_look() - ThreadCache::kHitsUntilNextTry,
+              period - ThreadCache::kHitsPerLook);
+  }
+  cache.BeginPeriod();
+  EXPECT_EQ(hits_until_look(), period);
+}
+
 TEST(ThreadCacheTest, EveryUnusedSlotIsLookedAtInTurn) {
   std::vector<StackSlot> slots = AcquiredSlots(5);
   ThreadCache cache(kCore, nullptr, 5);

@@ -76,6 +76,7 @@ struct ThreadCaches::Lifetime {
   // The other threads are not in the child.
   static void AfterForkInChild() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     const ThreadCaches* const own = OfThisThread();
+    PoolCore::EndLooksOfOtherThreads();
     for (PoolCore* core = all_pools; core != nullptr; core = core->next) {
       core->AdoptCaches(own);
       core->Unlock();
