@@ -77,7 +77,10 @@ LEGS = [
         quick_tags=CORE,
         programs=(
             "elfutils=eu-stack",
+            "google-perftools=google-pprof",
             "heaptrack",
+            "libbackward-cpp-dev=/usr/include/backward.hpp",
+            "libboost-dev=/usr/include/boost/stacktrace.hpp",
             "libunwind8=/usr/lib/*/libunwind.so.8",
             "linux-perf=perf",
             "lldb-14",

@@ -98,6 +98,50 @@ TEST_F(ToolsTest, Heaptrack) {
   ExpectWholeStack(output.substr(leak));
 }
 
+// gperftools unwinds with libunwind, in a signal handler and in malloc.
+class GperftoolsTest : public ToolsTest {
+ protected:
+  void SetUp() override {
+    ToolsTest::SetUp();
+    if (IsSkipped()) return;
+    if (!IsInstalled("google-pprof") ||
+        !std::filesystem::exists("/usr/lib/x86_64-linux-gnu/libprofiler.so.0")) {
+      GTEST_SKIP() << "gperftools is not installed";
+    }
+  }
+
+  // Returns: the lines with that function, the outermost first, of a profile that `script` makes.
+  static std::vector<std::string> Stacks(const std::string& script, const std::string& function) {
+    std::vector<std::string> stacks;
+    for (const std::string& line : SplitLines(Run("rm -f profile*; " + script))) {
+      if (line.find(function) != std::string::npos) stacks.push_back(line);
+    }
+    return stacks;
+  }
+};
+
+TEST_F(GperftoolsTest, CpuProfile) {
+  const std::vector<std::string> stacks = Stacks(
+      "LD_PRELOAD=libprofiler.so.0 CPUPROFILE=profile CPUPROFILE_FREQUENCY=500 \"$program\" spin > "
+      "log 2>&1; google-pprof --collapsed \"$program\" profile 2>&1",
+      "Body");
+  EXPECT_GT(stacks.size(), 3U);
+  for (const std::string& stack : stacks) {
+    EXPECT_TRUE(InOrder(stack, {"main", "AboveResumer", "Resumer", "__morestack", "Body"}))
+        << stack;
+  }
+}
+
+TEST_F(GperftoolsTest, HeapProfile) {
+  const std::vector<std::string> stacks = Stacks(
+      "LD_PRELOAD=libtcmalloc.so.4 HEAPPROFILE=./profile \"$program\" allocate > log 2>&1; "
+      "google-pprof --collapsed \"$program\" profile.0001.heap 2>&1",
+      "Act");
+  ASSERT_EQ(stacks.size(), 1U);
+  EXPECT_TRUE(InOrder(stacks[0], {"main", "AboveResumer", "Resumer", "__morestack", "Body", "Act"}))
+      << stacks[0];
+}
+
 TEST_F(ToolsTest, Callgrind) {
   if (!IsInstalled("valgrind")) GTEST_SKIP() << "Valgrind is not installed";
   const std::string output =
