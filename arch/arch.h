@@ -9,7 +9,9 @@
 #error "fringe needs C++20: compile with -std=c++20 (Bazel: --cxxopt=-std=c++20)."
 #endif
 
-#if defined(__x86_64__) && defined(__LP64__)
+#if defined(_WIN32) && defined(__x86_64__)
+#include "windows_fiber.h"
+#elif defined(__x86_64__) && defined(__LP64__)
 #include "x86_64.h"
 #elif defined(__aarch64__) && defined(__LP64__)
 #include "aarch64.h"
@@ -44,6 +46,10 @@ static_assert(kGuardBytes >= 4096 && (kGuardBytes & (kGuardBytes - 1)) == 0);
 // The smallest stack that can run an `Entry`, in bytes below the `sp` of `Init`: a frame that saves
 // every register that a switch clobbers, optimised or not, and the frames of its callees.
 static_assert(std::is_same_v<decltype(kMinimumFrameBytes), const size_t>);
+
+// Whether every stack must come with a fiber of the system, as the `Fiber` of windows_fiber.h. If
+// not, any memory can be a stack.
+static_assert(std::is_same_v<decltype(kStacksAreFibers), const bool>);
 
 static_assert(std::is_trivial_v<LinkRecord> && alignof(LinkRecord) >= kStackAlignment);
 

@@ -11,6 +11,9 @@
 
 namespace fringe::arch {
 
+// A stack is memory, and no object of the system (windows_fiber.h).
+inline constexpr bool kStacksAreFibers = false;
+
 // The words that a switch saves for the side that it leaves. Every CPU has `pc`, `sp` and `fp`; the
 // others are those that a compiler does not let a statement clobber.
 //

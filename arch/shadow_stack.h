@@ -16,7 +16,9 @@ namespace fringe::arch {
 //   ask that is safe on older models.
 // Cost: an instruction, which is a no-op if there is none.
 [[gnu::always_inline]] inline bool ShadowStackIsOn() {
-#if defined(__x86_64__)
+#if defined(_WIN32)
+  return false;  // a fiber has a shadow stack of its own
+#elif defined(__x86_64__)
   // "Intel 64 and IA-32 Architectures Software Developer's Manual", RDSSPQ: its operand is
   // unchanged if there is none.
   uintptr_t address = 0;

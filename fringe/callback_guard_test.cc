@@ -12,6 +12,7 @@ namespace fringe {
 namespace {
 
 using testing::NewStack;
+using testing::TestStack;
 
 // Like many C functions: calls back until it is told to stop, and then releases what it holds.
 //
@@ -53,7 +54,7 @@ int SuspendWith(void* data, int i) {
       1);
 }
 
-Generator<int, void, OsStack> Numbers(int count, int* released, int* result) {
+Generator<int, void, TestStack> Numbers(int count, int* released, int* result) {
   return MakeGenerator<int>(NewStack(), [=](Yielder<int>& yielder) {
     Context context = {.yielder = &yielder, .guard = {}};
     *result = ForEach(count, SuspendWith, &context, released);

@@ -25,7 +25,7 @@
 #endif
 #endif
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(_WIN32)
 static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
               "fringe cannot be used with -mabi=ms: compile without it.");
 #endif

@@ -87,6 +87,8 @@ class alignas(arch::LinkRecord) Control {
     if constexpr (FRINGE_MODE != 0) arch::Close(&record_, OpenValue());
   }
 
+  arch::LinkRecord* record() { return &record_; }
+
   static Control* Of(arch::LinkRecord* record) {
     static_assert(offsetof(Control, record_) == 0);
     return reinterpret_cast<Control*>(record);
@@ -231,7 +233,11 @@ class alignas(arch::LinkRecord) Control {
                       : words[1] >= kModes ? words[1] == size_bytes
                                            : words[1] > 1 && words[2] == size_bytes;
     // As `arch::Closed`, which sanitizers check.
+#if defined(_WIN32)
+    const auto closed = reinterpret_cast<uintptr_t>(record->resumer);
+#else
     const auto closed = reinterpret_cast<uintptr_t>(record->resumer.sp);
+#endif
     return fits && closed >= kReasons * kModes && closed != reinterpret_cast<uintptr_t>(record);
   }
 

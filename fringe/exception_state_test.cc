@@ -27,7 +27,6 @@ TEST(ExceptionStateTest, ExceptionsAreOff) {
 
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
-#include "stacks/os_stack.h"
 #include "testing/support/finally.h"
 #include "testing/support/new_stack.h"
 
@@ -37,9 +36,10 @@ namespace {
 using ::testing::HasSubstr;
 using testing::NewStack;
 using ::testing::Optional;
+using testing::TestStack;
 using testing::ThrowingFinally;
 
-using IntGenerator = Generator<int, void, OsStack>;
+using IntGenerator = Generator<int, void, TestStack>;
 
 // An exception with a number. Live exceptions are counted.
 class Trouble {

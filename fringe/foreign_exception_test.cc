@@ -19,7 +19,6 @@
 #include "fringe/on_stack.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "stacks/os_stack.h"
 #include "testing/support/new_stack.h"
 
 namespace fringe {
@@ -27,6 +26,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::NewStack;
+using testing::TestStack;
 
 #if FRINGE_EXCEPTIONS
 
@@ -127,7 +127,7 @@ TEST_F(ForeignExceptionTest, LeavesNestedGenerators) {
 }
 
 TEST_F(ForeignExceptionTest, LeavesOnStack) {
-  OsStack stack = NewStack();
+  TestStack stack = NewStack();
   int destroyed = 0;
   EXPECT_TRUE(Raises([&] {
     OnStack(stack, [&] {
@@ -143,7 +143,7 @@ TEST_F(ForeignExceptionTest, LeavesOnStack) {
 
 // The runtime cannot catch it while it handles another, but nothing need catch it there.
 TEST_F(ForeignExceptionTest, LeavesOnStackAndResumeOutOfAHandler) {
-  OsStack stack = NewStack();
+  TestStack stack = NewStack();
   int destroyed = 0;
   auto run = [&](auto raise) {
     // On a stack whose state of handlers is empty, to catch it there.
@@ -164,7 +164,7 @@ TEST_F(ForeignExceptionTest, LeavesOnStackAndResumeOutOfAHandler) {
 }
 
 TEST_F(ForeignExceptionTest, CallersHandlerIsThereAfterOnStackHasThrown) {
-  OsStack stack = NewStack();
+  TestStack stack = NewStack();
   try {
     throw std::runtime_error("handled");
   } catch (const std::runtime_error&) {
@@ -316,7 +316,7 @@ TEST_F(LuaJitTest, PcallAroundResumeReturnsTheError) {
 TEST_F(LuaJitTest, PcallAroundOnStackReturnsTheError) {
   EXPECT_EQ(ErrorOf([](Lua::State* state) {
               Counted counted(destroyed_);
-              OsStack stack = NewStack();
+              TestStack stack = NewStack();
               OnStack(stack, [state] { Fail(state); });
               ADD_FAILURE() << "the error was lost";
               return 0;

@@ -453,9 +453,11 @@ class Generator {
     std::byte* const place =
         internal::Control::Place(stack_.limit(), stack_.base(), sizeof(F), alignof(F));
     std::byte* const body_place = internal::Control::BodyPlace(place, sizeof(F), alignof(F));
+    internal::MakeRoom(stack_, static_cast<size_t>(stack_.base() - body_place));
     new (body_place) F(std::move(body));
     control_ = new (static_cast<void*>(place)) yielder_type(stack_.limit(), stack_.base());
     control_->Start(internal::Control::AlignDown(body_place, kStackAlignment), &Entry<F>);
+    internal::Attach(stack_, control_->record());
   }
 
   // The first function on the stack.

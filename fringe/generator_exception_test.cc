@@ -25,11 +25,13 @@ TEST(GeneratorExceptionTest, ExceptionsAreOff) {
 
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
-#include "stacks/malloc_stack.h"
-#include "stacks/os_stack.h"
-#include "stacks/span_stack.h"
 #include "testing/support/finally.h"
 #include "testing/support/new_stack.h"
+
+#if FRINGE_MEMORY_STACKS
+#include "stacks/malloc_stack.h"
+#include "stacks/span_stack.h"
+#endif
 
 namespace fringe {
 namespace {
@@ -40,8 +42,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::NewStack;
 using ::testing::Optional;
+using testing::TestStack;
 
-using IntGenerator = Generator<int, void, OsStack>;
+using IntGenerator = Generator<int, void, TestStack>;
 
 // A non-standard exception type with a payload.
 struct Trouble {
@@ -141,7 +144,7 @@ TEST(GeneratorExceptionTest, MakesTheGeneratorUnavailable) {
 }
 
 TEST(GeneratorExceptionTest, UnwrapAfterwardsGivesTheStackBackForAnother) {
-  OsStack stack = NewStack();
+  TestStack stack = NewStack();
   std::byte* const base = stack.base();
   auto gen = MakeGenerator<int>(std::move(stack), [](auto&) { throw Trouble(1, "one"); });
   EXPECT_THROW(gen.Resume(), Trouble);
@@ -403,7 +406,7 @@ TEST(GeneratorDestructionTest, RunsEveryDestructorInOrder) {
 }
 
 TEST(GeneratorDestructionTest, UnwindsOnItsOwnStackWithOneUncaught) {
-  OsStack stack = NewStack();
+  TestStack stack = NewStack();
   std::byte* const base = stack.base();
   std::byte* const limit = stack.limit();
   const void* frame = nullptr;
@@ -694,6 +697,8 @@ TEST(GeneratorDestructionTest, OnAnotherThread) {
   EXPECT_THAT(log, ElementsAre("local"));
 }
 
+#if FRINGE_MEMORY_STACKS
+
 TEST(GeneratorDestructionTest, OnAnUnguardedStack) {
   std::vector<std::string> log;
   {
@@ -741,6 +746,16 @@ TEST(GeneratorDestructionTest, KeptAndThrownInTheNextOnTheSameStackLeavesItsResu
   const auto memory = std::make_unique<Memory>();
   KeepAndThrow(*SpanStack::Create(*memory), *SpanStack::Create(*memory));
 }
+
+#else
+
+FRINGE_SKIP_WITHOUT_MEMORY_STACKS(GeneratorDestructionTest, OnAnUnguardedStack)
+FRINGE_SKIP_WITHOUT_MEMORY_STACKS(GeneratorDestructionTest,
+                                  KeptAndThrownInAnotherGeneratorLeavesItsResume)
+FRINGE_SKIP_WITHOUT_MEMORY_STACKS(GeneratorDestructionTest,
+                                  KeptAndThrownInTheNextOnTheSameStackLeavesItsResume)
+
+#endif  // FRINGE_MEMORY_STACKS
 
 }  // namespace
 }  // namespace fringe

@@ -26,8 +26,6 @@ TEST(GeneratorRangeTest, LibraryHasNoRanges) {
 #include "fringe/config.h"
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
-#include "stacks/malloc_stack.h"
-#include "stacks/os_stack.h"
 #include "testing/support/new_stack.h"
 
 // Clang before 16 rejects the views of libstdc++ (LLVM issue 44178): a friend's constraints name an
@@ -46,11 +44,12 @@ using ::testing::IsEmpty;
 using testing::NewStack;
 using ::testing::Optional;
 using ::testing::Pointee;
+using testing::TestStack;
 
 template <typename Output>
-using OnOsStack = Generator<Output, void, OsStack>;
+using OnTestStack = Generator<Output, void, TestStack>;
 
-OnOsStack<int> CountTo(int last) {
+OnTestStack<int> CountTo(int last) {
   return MakeGenerator<int>(NewStack(), [last](Yielder<int>& yielder) {
     for (int i = 1; i <= last; ++i) yielder.Suspend(i);
   });
@@ -58,34 +57,34 @@ OnOsStack<int> CountTo(int last) {
 
 // Without exceptions, an unfinished generator cannot be destroyed.
 template <typename Output>
-void Finish(OnOsStack<Output>& gen) {
+void Finish(OnTestStack<Output>& gen) {
   while (gen.Resume()) continue;
 }
 
-static_assert(std::ranges::input_range<OnOsStack<int>>);
-static_assert(!std::ranges::forward_range<OnOsStack<int>>);
-static_assert(std::ranges::input_range<OnOsStack<int&>>);
-static_assert(std::ranges::input_range<OnOsStack<const std::string&>>);
-static_assert(std::ranges::input_range<OnOsStack<std::string&&>>);
-static_assert(std::ranges::input_range<OnOsStack<std::unique_ptr<int>>>);
+static_assert(std::ranges::input_range<OnTestStack<int>>);
+static_assert(!std::ranges::forward_range<OnTestStack<int>>);
+static_assert(std::ranges::input_range<OnTestStack<int&>>);
+static_assert(std::ranges::input_range<OnTestStack<const std::string&>>);
+static_assert(std::ranges::input_range<OnTestStack<std::string&&>>);
+static_assert(std::ranges::input_range<OnTestStack<std::unique_ptr<int>>>);
 // The standard's views take a named generator by reference, and an unnamed one by value.
-static_assert(std::ranges::viewable_range<OnOsStack<int>&>);
-static_assert(std::ranges::viewable_range<OnOsStack<int>>);
-static_assert(!std::ranges::view<OnOsStack<int>>);
-static_assert(std::default_initializable<std::ranges::iterator_t<OnOsStack<int>>>);
+static_assert(std::ranges::viewable_range<OnTestStack<int>&>);
+static_assert(std::ranges::viewable_range<OnTestStack<int>>);
+static_assert(!std::ranges::view<OnTestStack<int>>);
+static_assert(std::default_initializable<std::ranges::iterator_t<OnTestStack<int>>>);
 // A generator without an output, or with an input, is not a range.
-static_assert(!std::ranges::range<OnOsStack<void>>);
-static_assert(!std::ranges::range<Generator<int, int, OsStack>>);
-static_assert(!std::ranges::range<Generator<void, int, OsStack>>);
+static_assert(!std::ranges::range<OnTestStack<void>>);
+static_assert(!std::ranges::range<Generator<int, int, TestStack>>);
+static_assert(!std::ranges::range<Generator<void, int, TestStack>>);
 
 static_assert(
-    std::is_same_v<std::ranges::range_value_t<OnOsStack<const std::string&>>, std::string>);
+    std::is_same_v<std::ranges::range_value_t<OnTestStack<const std::string&>>, std::string>);
 static_assert(
-    std::is_same_v<std::ranges::range_reference_t<OnOsStack<std::string>>, std::string&&>);
-static_assert(std::is_same_v<std::ranges::range_reference_t<OnOsStack<int&>>, int&>);
-static_assert(std::is_same_v<std::ranges::range_reference_t<OnOsStack<const int&>>, const int&>);
-static_assert(std::is_same_v<std::ranges::range_reference_t<OnOsStack<int&&>>, int&&>);
-static_assert(std::is_same_v<std::ranges::sentinel_t<OnOsStack<int>>, std::default_sentinel_t>);
+    std::is_same_v<std::ranges::range_reference_t<OnTestStack<std::string>>, std::string&&>);
+static_assert(std::is_same_v<std::ranges::range_reference_t<OnTestStack<int&>>, int&>);
+static_assert(std::is_same_v<std::ranges::range_reference_t<OnTestStack<const int&>>, const int&>);
+static_assert(std::is_same_v<std::ranges::range_reference_t<OnTestStack<int&&>>, int&&>);
+static_assert(std::is_same_v<std::ranges::sentinel_t<OnTestStack<int>>, std::default_sentinel_t>);
 
 TEST(GeneratorRangeTest, RangeForSeesEachValue) {
   std::vector<int> values;
@@ -352,12 +351,12 @@ TEST_F(GeneratorViewTest, JoinOfGenerators) {
 #if FRINGE_TEST_VIEWS
   EXPECT_THAT(Collect(CountTo(3) | std::views::transform(CountTo) | std::views::join),
               ElementsAre(1, 1, 2, 1, 2, 3));
-  std::vector<OnOsStack<int>> each;
+  std::vector<OnTestStack<int>> each;
   each.push_back(CountTo(2));
   each.push_back(CountTo(0));
   each.push_back(CountTo(1));
   EXPECT_THAT(Collect(each | std::views::join), ElementsAre(1, 2, 1));
-  auto nested = MakeGenerator<OnOsStack<int>>(NewStack(), [](Yielder<OnOsStack<int>>& yielder) {
+  auto nested = MakeGenerator<OnTestStack<int>>(NewStack(), [](Yielder<OnTestStack<int>>& yielder) {
     for (int i = 1; i <= 3; ++i) yielder.Suspend(CountTo(i));
   });
   EXPECT_THAT(Collect(nested | std::views::join), ElementsAre(1, 1, 2, 1, 2, 3));
@@ -372,8 +371,8 @@ TEST_F(GeneratorViewTest, PipelineThatOwnsItsGenerator) {
   };
   EXPECT_THAT(Collect(tail(4)), ElementsAre(3, 4));
   // The standard decides: a pipeline over a named generator refers to it.
-  static_assert(
-      std::is_same_v<std::views::all_t<OnOsStack<int>&>, std::ranges::ref_view<OnOsStack<int>>>);
+  static_assert(std::is_same_v<std::views::all_t<OnTestStack<int>&>,
+                               std::ranges::ref_view<OnTestStack<int>>>);
 #endif
 }
 

@@ -3,9 +3,6 @@
 
 #include "fringe/generator.h"
 
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -24,11 +21,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stacks/default_stack.h"
-#include "stacks/malloc_stack.h"
-#include "stacks/os_stack.h"
-#include "stacks/span_stack.h"
 #include "stacks/stack.h"
 #include "testing/support/new_stack.h"
+
+#if FRINGE_MEMORY_STACKS
+#include "stacks/malloc_stack.h"
+#include "stacks/span_stack.h"
+#endif
 
 namespace fringe {
 namespace {
@@ -38,6 +37,7 @@ using ::testing::ElementsAre;
 using ::testing::Eq;
 using testing::NewStack;
 using ::testing::Optional;
+using testing::TestStack;
 
 // 1, 2, ..., last.
 auto CountTo(int last) {
@@ -60,7 +60,7 @@ class CountsItsEnd {
   int* counter_;
 };
 
-using IntGenerator = Generator<int, void, OsStack>;
+using IntGenerator = Generator<int, void, TestStack>;
 using CountBody = decltype(CountTo(0));
 
 static_assert(std::is_nothrow_move_constructible_v<IntGenerator>);
@@ -71,17 +71,19 @@ static_assert(!std::is_copy_assignable_v<IntGenerator>);
 static_assert(!std::is_move_constructible_v<Yielder<int>>);
 static_assert(!std::is_copy_constructible_v<Yielder<int>>);
 // Only `Unguarded` accepts an unguarded stack.
-static_assert(std::is_constructible_v<IntGenerator, OsStack, CountBody>);
+static_assert(std::is_constructible_v<IntGenerator, TestStack, CountBody>);
+#if FRINGE_MEMORY_STACKS
 static_assert(!std::is_constructible_v<Generator<int, void, MallocStack>, MallocStack, CountBody>);
 static_assert(!std::is_constructible_v<Generator<int, void, SpanStack>, SpanStack, CountBody>);
+static_assert(!std::is_constructible_v<Generator<int, void, MallocStack>, CountBody>);
+#endif
 // The form without a stack requires the default stack, and is explicit.
 static_assert(std::is_constructible_v<Generator<int>, CountBody>);
 static_assert(!std::is_convertible_v<CountBody, Generator<int>>);
-static_assert(!std::is_constructible_v<Generator<int, void, MallocStack>, CountBody>);
 // A type that cannot be called with the yielder is not a body.
-static_assert(!std::is_constructible_v<IntGenerator, OsStack, void (*)()>);
-static_assert(!std::is_constructible_v<Generator<int, int, OsStack>, OsStack, CountBody>);
-static_assert(!std::is_constructible_v<IntGenerator, OsStack, int>);
+static_assert(!std::is_constructible_v<IntGenerator, TestStack, void (*)()>);
+static_assert(!std::is_constructible_v<Generator<int, int, TestStack>, TestStack, CountBody>);
+static_assert(!std::is_constructible_v<IntGenerator, TestStack, int>);
 
 TEST(GeneratorTest, GivesEachValueInOrder) {
   auto gen = MakeGenerator<int>(NewStack(), CountTo(3));
@@ -108,7 +110,7 @@ TEST(GeneratorTest, BodyDoesNotRunBeforeTheFirstResume) {
 
 TEST(GeneratorTest, MakeGeneratorDeducesTheStack) {
   auto gen = MakeGenerator<int, char>(NewStack(), [](Yielder<int, char>&, char) {});
-  static_assert(std::is_same_v<decltype(gen), Generator<int, char, OsStack>>);
+  static_assert(std::is_same_v<decltype(gen), Generator<int, char, TestStack>>);
   EXPECT_EQ(gen.Resume('a'), std::nullopt);
 }
 
@@ -123,7 +125,7 @@ TEST(GeneratorTest, WithoutAStackRunsOnANewDefaultStack) {
 }
 
 TEST(GeneratorTest, BodyRunsOnItsStack) {
-  OsStack stack = NewStack();
+  TestStack stack = NewStack();
   std::byte* const base = stack.base();
   std::byte* const limit = stack.limit();
   const void* local = nullptr;
@@ -213,7 +215,7 @@ TEST(GeneratorTest, BodyThatNeverStartedIsDestroyedWithoutRunning) {
 }
 
 TEST(GeneratorTest, SuspendsFromAnyDepthOfCalls) {
-  auto gen = MakeGenerator<int>(*OsStack::Create(4 << 20), [](Yielder<int>& yielder) {
+  auto gen = MakeGenerator<int>(NewStack(4 << 20), [](Yielder<int>& yielder) {
     std::function<void(int)> descend = [&](int depth) {
       yielder.Suspend(depth);
       if (depth < 1000) descend(depth + 1);
@@ -368,7 +370,7 @@ TEST(GeneratorTest, MoveAssignmentToItselfChangesNothing) {
 // --- Stacks --------------------------------------------------------------------------------------
 
 TEST(GeneratorTest, UnwrapAfterReturnGivesTheStackBackForAnother) {
-  OsStack stack = NewStack();
+  TestStack stack = NewStack();
   std::byte* const base = stack.base();
   for (int round = 0; round < 3; ++round) {
     auto gen = MakeGenerator<int>(std::move(stack), CountTo(round));
@@ -383,7 +385,7 @@ TEST(GeneratorTest, UnwrapAfterReturnGivesTheStackBackForAnother) {
 TEST(GeneratorTest, UnsafeUnwrapOfASuspendedOneRunsNoDestructorAndFreesTheStack) {
   int ends = 0;
   int body_ends = 0;
-  OsStack stack = NewStack();
+  TestStack stack = NewStack();
   std::byte* const base = stack.base();
   auto gen = MakeGenerator<int>(std::move(stack),
                                 [&ends, guard = CountsItsEnd(&body_ends)](auto& yielder) {
@@ -391,7 +393,7 @@ TEST(GeneratorTest, UnsafeUnwrapOfASuspendedOneRunsNoDestructorAndFreesTheStack)
                                   yielder.Suspend(1);
                                 });
   gen.Resume();
-  OsStack freed = std::move(gen).UnsafeUnwrap();
+  TestStack freed = std::move(gen).UnsafeUnwrap();
   EXPECT_EQ(freed.base(), base);
   EXPECT_EQ(gen.state(), State::kUnavailable);  // NOLINT(bugprone-use-after-move)
 
@@ -406,7 +408,7 @@ TEST(GeneratorTest, UnsafeUnwrapOfASuspendedOneRunsNoDestructorAndFreesTheStack)
 TEST(GeneratorTest, UnsafeUnwrapBeforeTheStartRunsNoDestructor) {
   int ends = 0;
   auto gen = MakeGenerator<int>(NewStack(), [guard = CountsItsEnd(&ends)](auto&) {});
-  OsStack stack = std::move(gen).UnsafeUnwrap();
+  TestStack stack = std::move(gen).UnsafeUnwrap();
   // Every byte can be used.
   std::memset(stack.limit(), 0xa5, static_cast<size_t>(stack.base() - stack.limit()));
   EXPECT_EQ(ends, 0);
@@ -415,7 +417,7 @@ TEST(GeneratorTest, UnsafeUnwrapBeforeTheStartRunsNoDestructor) {
 TEST(GeneratorTest, UnsafeUnwrapAfterTheEndGivesTheStack) {
   auto gen = MakeGenerator<int>(NewStack(), CountTo(0));
   gen.Resume();
-  const OsStack stack = std::move(gen).UnsafeUnwrap();
+  const TestStack stack = std::move(gen).UnsafeUnwrap();
   EXPECT_GE(stack.base() - stack.limit(), 64 << 10);
 }
 
@@ -431,6 +433,8 @@ void Sums(Yielder<int, int>& yielder, int input) {
     input = yielder.Suspend(sum);
   }
 }
+
+#if FRINGE_MEMORY_STACKS
 
 TEST(GeneratorTest, RunsOnASmallSpanAndStaysInIt) {
 #if FRINGE_ASAN
@@ -468,8 +472,15 @@ TEST(GeneratorTest, RunsOnASmallMallocStack) {
   EXPECT_EQ(stack.base() - stack.limit(), ptrdiff_t{kSmallBytes});
 }
 
+#else
+
+FRINGE_SKIP_WITHOUT_MEMORY_STACKS(GeneratorTest, RunsOnASmallSpanAndStaysInIt)
+FRINGE_SKIP_WITHOUT_MEMORY_STACKS(GeneratorTest, RunsOnASmallMallocStack)
+
+#endif  // FRINGE_MEMORY_STACKS
+
 TEST(GeneratorTest, BodyLiesOnItsStack) {
-  OsStack stack = NewStack();
+  TestStack stack = NewStack();
   std::byte* const base = stack.base();
   std::byte* const limit = stack.limit();
   struct Body {
@@ -482,6 +493,8 @@ TEST(GeneratorTest, BodyLiesOnItsStack) {
   EXPECT_LT(body, base);
   EXPECT_EQ(gen.Resume(), std::nullopt);
 }
+
+#if FRINGE_MEMORY_STACKS
 
 // One stack in each half of a block, so that the order of their addresses is known.
 class TwoStacks {
@@ -522,7 +535,7 @@ TEST(GeneratorTest, StackMayLieBelowTheResumers) {
 }
 
 TEST(GeneratorTest, StackMayLieInTheFrameOfAnotherGenerator) {
-  auto outer = MakeGenerator<int>(*OsStack::Create(256 << 10), [](Yielder<int>& yielder) {
+  auto outer = MakeGenerator<int>(NewStack(256 << 10), [](Yielder<int>& yielder) {
     std::array<std::byte, 64 << 10> memory;
     auto inner = SpanGenerator::Unguarded(*SpanStack::Create(memory), CountTo(3));
     while (std::optional<int> i = inner.Resume()) yielder.Suspend(10 * *i);
@@ -533,12 +546,20 @@ TEST(GeneratorTest, StackMayLieInTheFrameOfAnotherGenerator) {
   EXPECT_EQ(outer.Resume(), std::nullopt);
 }
 
+#else
+
+FRINGE_SKIP_WITHOUT_MEMORY_STACKS(GeneratorTest, StackMayLieAboveTheResumers)
+FRINGE_SKIP_WITHOUT_MEMORY_STACKS(GeneratorTest, StackMayLieBelowTheResumers)
+FRINGE_SKIP_WITHOUT_MEMORY_STACKS(GeneratorTest, StackMayLieInTheFrameOfAnotherGenerator)
+
+#endif  // FRINGE_MEMORY_STACKS
+
 // --- Generators that resume one another ----------------------------------------------------------
 
 TEST(GeneratorTest, ManyAreInterleavedInAnyOrder) {
   constexpr size_t kGenerators = 16;
   constexpr int kSteps = 50;
-  std::vector<Generator<int, int, OsStack>> gens;
+  std::vector<Generator<int, int, TestStack>> gens;
   std::vector<int> sums(kGenerators, 0);
   for (size_t i = 0; i < kGenerators; ++i) {
     gens.push_back(MakeGenerator<int, int>(NewStack(), &Sums));
@@ -683,20 +704,26 @@ TEST(GeneratorTest, RecursionOverTwoTreesComparesTheirFringes) {
   EXPECT_FALSE(SameFringe(*a, *longer));
 }
 
+// A compiler may assume that the thread stays the same in a function, and keep its identity.
+[[gnu::noinline]] std::thread::id ThreadId() {
+  asm volatile("");
+  return std::this_thread::get_id();
+}
+
 TEST(GeneratorTest, MayBeResumedOnAnotherThread) {
   // Not `std::this_thread::get_id`: compilers treat its result as constant within a function.
-  std::vector<pid_t> ran_on;
+  std::vector<std::thread::id> ran_on;
   auto gen = MakeGenerator<int>(NewStack(), [&](Yielder<int>& yielder) {
     for (int i = 1; i <= 3; ++i) {
-      ran_on.push_back(gettid());
+      ran_on.push_back(ThreadId());
       yielder.Suspend(i);
     }
   });
-  const pid_t here = gettid();
+  const std::thread::id here = ThreadId();
   EXPECT_THAT(gen.Resume(), Optional(1));
-  pid_t there = 0;
+  std::thread::id there;
   std::thread([&] {
-    there = gettid();
+    there = ThreadId();
     EXPECT_THAT(gen.Resume(), Optional(2));
   }).join();
   EXPECT_THAT(gen.Resume(), Optional(3));

@@ -16,7 +16,6 @@
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "stacks/os_stack.h"
 #include "testing/support/new_stack.h"
 
 #if defined(__SSE2__)
@@ -31,6 +30,7 @@ using ::testing::FieldsAre;
 using testing::NewStack;
 using ::testing::Optional;
 using ::testing::Pointee;
+using testing::TestStack;
 
 // --- Results of Resume ---------------------------------------------------------------------------
 
@@ -514,7 +514,7 @@ Plain PlainOf(int value) {
 }
 
 // Resumes from a frame that no longer exists, and is overwritten, at the next resume.
-[[gnu::noinline]] std::optional<int> ResumeWith(Generator<int, Plain, OsStack>& gen, int value) {
+[[gnu::noinline]] std::optional<int> ResumeWith(Generator<int, Plain, TestStack>& gen, int value) {
   return gen.Resume(PlainOf(value));
 }
 

@@ -21,7 +21,11 @@
 #include "fringe/config.h"
 #include "fringe/generator.h"
 #include "gtest/gtest.h"
+#include "testing/support/new_stack.h"
+
+#if FRINGE_MEMORY_STACKS
 #include "stacks/malloc_stack.h"
+#endif
 
 #if FRINGE_EXCEPTIONS
 #include <exception>
@@ -30,8 +34,14 @@
 namespace fringe {
 namespace {
 
-// Large enough for the depths below with AddressSanitizer's frames. From the heap, so that a
-// generator costs no system call.
+// From the heap, so that a generator costs no system call.
+#if FRINGE_MEMORY_STACKS
+using ModelStack = MallocStack;
+#else
+using ModelStack = testing::TestStack;
+#endif
+
+// Large enough for the depths below with AddressSanitizer's frames.
 constexpr size_t kStackBytes = 64 << 10;
 constexpr int kGenerators = 64;
 constexpr int kOperations = 100'000;
@@ -111,7 +121,7 @@ int Uncaught() {
 #endif
 }
 
-using ModelGenerator = Generator<Seen, Command, MallocStack>;
+using ModelGenerator = Generator<Seen, Command, ModelStack>;
 using ModelYielder = Yielder<Seen, Command>;
 
 // A body that executes commands.
@@ -419,13 +429,13 @@ class World {
     return static_cast<size_t>(finished - pairs_.begin());
   }
 
-  MallocStack TakeStack() {
+  ModelStack TakeStack() {
     if (!stacks_.empty()) {
-      MallocStack stack = std::move(stacks_.back());
+      ModelStack stack = std::move(stacks_.back());
       stacks_.pop_back();
       return stack;
     }
-    return *MallocStack::Create(kStackBytes);
+    return *ModelStack::Create(kStackBytes);
   }
 
   void Create() {
@@ -458,12 +468,12 @@ class World {
     // No exception may leave a destructor, so the body first leaves all destructors.
     while (!pair.model.finished() && pair.model.in_destructor()) {
       Resume(pair, Command::kReturn);
-      if (testing::Test::HasFatalFailure()) return;
+      if (::testing::Test::HasFatalFailure()) return;
     }
 #if !FRINGE_EXCEPTIONS
     while (!pair.model.finished() && pair.model.started()) {
       Resume(pair, Command::kReturn);
-      if (testing::Test::HasFatalFailure()) return;
+      if (::testing::Test::HasFatalFailure()) return;
     }
 #endif
     if (pair.model.finished() && Random(2) == 0) {
@@ -536,19 +546,19 @@ class World {
 
   std::minstd_rand random_;
   std::vector<std::unique_ptr<Pair>> pairs_;
-  std::vector<MallocStack> stacks_;
+  std::vector<ModelStack> stacks_;
   int last_id_ = 0;
   int operations_ = 0;
   int resumes_ = 0;
   int resumes_of_finished_ = 0;
 };
 
-class ModelTest : public testing::TestWithParam<unsigned> {};
+class ModelTest : public ::testing::TestWithParam<unsigned> {};
 
-INSTANTIATE_TEST_SUITE_P(Seeds, ModelTest, testing::Values(1u, 20261123u, 0xf417u));
+INSTANTIATE_TEST_SUITE_P(Seeds, ModelTest, ::testing::Values(1u, 20261123u, 0xf417u));
 
 TEST_P(ModelTest, OnTwoThreads) {
-  SCOPED_TRACE(testing::Message() << "seed " << GetParam());
+  SCOPED_TRACE(::testing::Message() << "seed " << GetParam());
   World world(GetParam());
   // The threads take turns of random lengths, which the seed determines too.
   std::minstd_rand turns(GetParam() + 1);
@@ -557,16 +567,20 @@ TEST_P(ModelTest, OnTwoThreads) {
   auto work = [&](int mine) {
     while (!stop) {
       if (turn.load(std::memory_order_acquire) != mine) {
+#if defined(_WIN32)
+        std::this_thread::yield();  // std::atomic::wait of GCC 12 misses notifications there
+#else
         turn.wait(1 - mine, std::memory_order_acquire);
+#endif
         continue;
       }
       const auto length = static_cast<int>(1 + turns() % 100);
       for (int i = 0; i < length && !stop; ++i) {
         world.Operate();
-        if (testing::Test::HasFailure() || world.operations() >= kOperations) stop = true;
+        if (::testing::Test::HasFailure() || world.operations() >= kOperations) stop = true;
       }
       world.CheckCounts();
-      if (testing::Test::HasFailure()) stop = true;
+      if (::testing::Test::HasFailure()) stop = true;
       turn.store(1 - mine, std::memory_order_release);
       turn.notify_all();
     }

@@ -38,10 +38,15 @@ class Call {
   Call& operator=(const Call&) = delete;
   ~Call() {}
 
-  Return RunOn(std::byte* limit, std::byte* base) {
+  template <Stack StackT>
+  Return RunOn(const StackT& stack) {
+    std::byte* const limit = stack.limit();
+    std::byte* const base = stack.base();
     std::byte* const place = Control::Place(limit, base, 0, 1);
+    MakeRoom(stack, static_cast<size_t>(base - place));
     auto* const control = new (place) Control(limit, base);
     control->Start(Control::AlignDown(place, kStackAlignment), &Entry);
+    Attach(stack, control->record());
     [[maybe_unused]] const uintptr_t has_thrown = control->Call(reinterpret_cast<uintptr_t>(this));
     std::destroy_at(control);
 #if FRINGE_EXCEPTIONS
@@ -134,7 +139,7 @@ inline namespace FRINGE_ABI {
 template <typename StackT, std::invocable F>
   requires Stack<std::remove_cvref_t<StackT>>
 std::invoke_result_t<F> OnStack(StackT&& stack, F&& function) {
-  return internal::Call<F>(std::forward<F>(function)).RunOn(stack.limit(), stack.base());
+  return internal::Call<F>(std::forward<F>(function)).RunOn(stack);
 }
 
 // A mistake.

@@ -20,7 +20,7 @@
 
 // Tools that are found at run time: Valgrind, and LeakSanitizer on its own (-fsanitize=leak), for
 // which no compiler defines a macro.
-#if __STDC_HOSTED__ && !FRINGE_ASAN && !FRINGE_TSAN
+#if __STDC_HOSTED__ && !defined(_WIN32) && !FRINGE_ASAN && !FRINGE_TSAN
 #define FRINGE_RUNTIME_TOOLS 1
 #else
 #define FRINGE_RUNTIME_TOOLS 0

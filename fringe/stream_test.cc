@@ -11,13 +11,13 @@
 #include "fringe/config.h"
 #include "fringe/generator.h"
 #include "gtest/gtest.h"
-#include "stacks/os_stack.h"
 #include "testing/support/new_stack.h"
 
 namespace fringe {
 namespace {
 
 using testing::NewStack;
+using testing::TestStack;
 
 #if FRINGE_EXCEPTIONS && defined(__GLIBCXX__)
 
@@ -72,7 +72,7 @@ class CommitOnSuccess {
   const int exceptions_ = std::uncaught_exceptions();
 };
 
-Generator<void, std::string, OsStack> LineCounter(Outcome& outcome) {
+Generator<void, std::string, TestStack> LineCounter(Outcome& outcome) {
   return MakeGenerator<void, std::string>(NewStack(), [&outcome](auto& yielder, std::string) {
     CommitOnSuccess guard(outcome.commits_of_scope_guards);
     Feed feed(yielder);

@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
-#include <latch>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -22,7 +22,6 @@
 #include "fringe/generator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "stacks/os_stack.h"
 #include "testing/support/new_stack.h"
 
 #if FRINGE_EXCEPTIONS
@@ -37,8 +36,9 @@ using ::testing::ExitedWithCode;
 using ::testing::HasSubstr;
 using testing::NewStack;
 using ::testing::Optional;
+using testing::TestStack;
 
-using IntGenerator = Generator<int, void, OsStack>;
+using IntGenerator = Generator<int, void, TestStack>;
 
 // A number per thread, zero until it is set. docs/threads.md shows these functions as the safe way
 // to use a thread-local variable in a generator. A compiler can neither inline them nor assume that
@@ -61,7 +61,11 @@ class Turn {
   void WaitFor(int turn) {
     for (int seen = turn_.load(std::memory_order_acquire); seen != turn;
          seen = turn_.load(std::memory_order_acquire)) {
+#if defined(_WIN32)
+      std::this_thread::yield();  // std::atomic::wait of GCC 12 misses notifications there
+#else
       turn_.wait(seen, std::memory_order_acquire);
+#endif
     }
   }
   void Set(int turn) {
@@ -410,16 +414,17 @@ TEST(ThreadLocalTest, ExceptionsAreOff) {
 // it is there.
 template <typename F>
 void WhileItRunsElsewhere(F then) {
-  std::latch entered(1);
-  std::latch never(1);
+  // Not std::latch, whose std::atomic::wait misses notifications with MinGW's GCC 12.
+  std::promise<void> entered;
+  std::promise<void> never;
   auto gen = MakeGenerator<int>(NewStack(), [&](Yielder<int>& yielder) {
     yielder.Suspend(1);
-    entered.count_down();
-    never.wait();
+    entered.set_value();
+    never.get_future().wait();
   });
   (void)gen.Resume();
   std::thread other([&gen] { (void)gen.Resume(); });
-  entered.wait();
+  entered.get_future().wait();
   then(gen);
   std::_Exit(0);
 }
@@ -456,7 +461,13 @@ TEST(ThreadDeathTest, DestroyedOnOneThreadWhileItRunsOnAnother) {
 
 #if FRINGE_EXCEPTIONS
 
-#if defined(__GLIBCXX__) && !FRINGE_TSAN
+#if defined(_WIN32)
+
+TEST(ThreadTest, PthreadExitInABodyUnwindsTheResumerToo) {
+  GTEST_SKIP() << "Windows does not unwind a thread that ends";
+}
+
+#elif defined(__GLIBCXX__) && !FRINGE_TSAN
 
 // The C library unwinds the thread: first the body, then the resumer.
 TEST(ThreadTest, PthreadExitInABodyUnwindsTheResumerToo) {

@@ -16,15 +16,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stacks/default_stack.h"
-#include "stacks/os_stack.h"
+#include "testing/support/new_stack.h"
 
 namespace fringe {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-OsStack NewStack() { return *OsStack::Create(256 << 10); }
+using testing::NewStack;
+using testing::TestStack;
 
 // Notes when its frame ends.
 class Note {
@@ -238,10 +238,10 @@ TEST(TrySuspendTest, SuspendAfterItUnwinds) {
 
 static_assert(std::is_same_v<decltype(MakeGenerator<int>([](auto& y) { y.Suspend(1); })),
                              Generator<int, void, DefaultStack>>);
-static_assert(std::is_same_v<Generator<int, char, OsStack>::output_type, int>);
-static_assert(std::is_same_v<Generator<int, char, OsStack>::input_type, char>);
-static_assert(std::is_same_v<Generator<int, char, OsStack>::stack_type, OsStack>);
-static_assert(std::is_same_v<Generator<int, char, OsStack>::yielder_type, Yielder<int, char>>);
+static_assert(std::is_same_v<Generator<int, char, TestStack>::output_type, int>);
+static_assert(std::is_same_v<Generator<int, char, TestStack>::input_type, char>);
+static_assert(std::is_same_v<Generator<int, char, TestStack>::stack_type, TestStack>);
+static_assert(std::is_same_v<Generator<int, char, TestStack>::yielder_type, Yielder<int, char>>);
 
 TEST(MakeGeneratorTest, OnTheDefaultStack) {
   auto doubled = MakeGenerator<int, int>([](auto& yielder, int number) {

@@ -25,16 +25,24 @@
 #include "stacks/fringe_default_stack_choice.h"
 #else
 // No Bazel: as it chooses unless it is told otherwise.
+#if defined(_WIN32)
+#include "windows_fiber_stack.h"
+#else
 #include "os_stack.h"
+#endif
 
 #define FRINGE_UNGUARDED_DEFAULT_STACK 0
 
 namespace fringe::internal {
 
 struct DefaultStackChoice {
+#if defined(_WIN32)
+  using Type = WindowsFiberStack;
+#else
   using Type = OsStack;
+#endif
   static constexpr size_t kBytes = 256 << 10;
-  static auto Create() { return OsStack::Create(kBytes); }
+  static auto Create() { return Type::Create(kBytes); }
 };
 
 }  // namespace fringe::internal
@@ -42,7 +50,8 @@ struct DefaultStackChoice {
 
 namespace fringe {
 
-// The stack of generators that do not name one: an `OsStack`, unless the build chooses another.
+// The stack of generators that do not name one: an `OsStack`, or on Windows a
+// `WindowsFiberStack`, unless the build chooses another.
 using DefaultStack = internal::DefaultStackChoice::Type;
 
 static_assert(Stack<DefaultStack>,

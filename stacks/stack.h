@@ -38,6 +38,14 @@ concept Stack = std::movable<S> && requires(const S& stack) {
   { stack.limit() } noexcept -> std::same_as<std::byte*>;
 };
 
+// A stack that comes with a fiber of the system. On Windows only such stacks can be used, because
+// the system keeps facts about each stack (arch/windows_fiber.h). Elsewhere there are none.
+template <typename S>
+concept FiberStack = Stack<S> && requires(const S& stack) {
+  stack.fiber()->MakeRoom(size_t());
+  stack.fiber()->Attach(static_cast<arch::LinkRecord*>(nullptr));
+};
+
 // Specialise it to `true` to promise a guard: below `limit()` is a range in which every access
 // faults, at least as large as the steps in which the compiler probes a large frame. An overflow
 // then faults rather than corrupts, if no frame is larger than the guard or the code is compiled
@@ -58,6 +66,21 @@ namespace internal {
 template <typename S>
 concept MaybeAStack =
     !Stack<S> && requires(S& maybe) { requires Stack<std::remove_cvref_t<decltype(*maybe)>>; };
+
+// Prepares `stack` for objects that are constructed in the `bytes` below its base.
+template <Stack S>
+void MakeRoom([[maybe_unused]] const S& stack, [[maybe_unused]] size_t bytes) {
+  static_assert(!arch::kStacksAreFibers || FiberStack<S>,
+                "on Windows a generator needs the stack of a fiber: use DefaultStack or "
+                "WindowsFiberStack (stacks/windows_fiber_stack.h) instead of this stack.");
+  if constexpr (FiberStack<S>) stack.fiber()->MakeRoom(bytes);
+}
+
+// Lets the generator of `record`, which has been initialized, run on `stack`.
+template <Stack S>
+void Attach([[maybe_unused]] const S& stack, [[maybe_unused]] arch::LinkRecord* record) {
+  if constexpr (FiberStack<S>) stack.fiber()->Attach(record);
+}
 
 }  // namespace internal
 

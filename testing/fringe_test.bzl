@@ -35,6 +35,26 @@ def _level(tags):
         "//conditions:default": [],
     })
 
+# Stacks of memory, which Windows does not have. A test that needs one skips itself there.
+_MEMORY_STACKS = [
+    "//stacks:malloc_stack",
+    "//stacks:os_stack",
+    "//stacks:pooled_stack",
+    "//stacks:span_stack",
+]
+
+def _only_those_of_the_system(deps):
+    """Returns `deps`, without the stacks of memory on Windows."""
+    if type(deps) != "list":
+        return deps
+    memory_stacks = [dep for dep in deps if dep in _MEMORY_STACKS]
+    if not memory_stacks:
+        return deps
+    return [dep for dep in deps if dep not in _MEMORY_STACKS] + select({
+        "//platforms:windows": [],
+        "//conditions:default": memory_stacks,
+    })
+
 def fringe_test(
         name,
         srcs = None,
@@ -73,6 +93,6 @@ def fringe_test(
         srcs = [name + ".cc"] if srcs == None else srcs,
         copts = FRINGE_COPTS + _level(subject_tags() + tags) + copts,
         tags = subject_tags() + tags,
-        deps = deps,
+        deps = _only_those_of_the_system(deps),
         **kwargs
     )

@@ -1,7 +1,8 @@
-"""Toolchains for other CPUs with Debian's cross compilers."""
+"""Toolchains for other CPUs and systems with Debian's cross compilers."""
 
 load(
     "@rules_cc//cc:cc_toolchain_config_lib.bzl",
+    "artifact_name_pattern",
     "feature",
     "flag_group",
     "flag_set",
@@ -41,7 +42,7 @@ def _cross_toolchain_config_impl(ctx):
         # Clang finds the linker of GCC's cross toolchain by the triple.
         compiler_flags = []
     else:
-        driver = tool_prefix + "g++"
+        driver = tool_prefix + "g++" + attr.gcc_suffix
         target_flags = []
         compiler_flags = ["-fno-canonical-system-headers"]
     target_flags = target_flags + attr.target_flags
@@ -76,10 +77,7 @@ def _cross_toolchain_config_impl(ctx):
                 # An emulator would look for the CPU's shared libraries in this machine's folders,
                 # and hang or crash.
                 "-static",
-                # GoogleTest can send its results over the network, which a static C library warns
-                # of at each link. No test uses it.
-                "-Wl,--defsym=getaddrinfo=0,--defsym=freeaddrinfo=0",
-            ]),
+            ] + attr.link_flags),
             _flags(
                 _LINK,
                 ["-Wl,--gc-sections"],
@@ -90,13 +88,21 @@ def _cross_toolchain_config_impl(ctx):
 
     return cc_common.create_cc_toolchain_config_info(
         ctx = ctx,
-        abi_libc_version = "glibc",
+        abi_libc_version = attr.libc,
         abi_version = "gnu",
+        artifact_name_patterns = [
+            artifact_name_pattern(
+                category_name = "executable",
+                prefix = "",
+                extension = attr.executable_extension,
+            ),
+        ] if attr.executable_extension else [],
         compiler = attr.compiler,
         cxx_builtin_include_directories = [
             "/usr/%s/include" % attr.triple,
             "/usr/include",
             "/usr/lib",
+            "/usr/share/mingw-w64/include",
         ],
         features = [
             default_flags,
@@ -108,7 +114,7 @@ def _cross_toolchain_config_impl(ctx):
         ],
         host_system_name = "local",
         target_cpu = attr.cpu,
-        target_libc = "glibc",
+        target_libc = attr.libc,
         target_system_name = attr.triple,
         tool_paths = [tool_path(name = name, path = path) for name, path in programs.items()],
         toolchain_identifier = "%s-%s" % (attr.triple, attr.compiler),
@@ -120,14 +126,33 @@ _cross_toolchain_config = rule(
     attrs = {
         "compiler": attr.string(doc = "The name of the compiler.", values = ["clang", "gcc"]),
         "cpu": attr.string(doc = "Bazel's name for the CPU."),
+        "executable_extension": attr.string(doc = "How names of executables end."),
+        "gcc_suffix": attr.string(doc = "How the name of GCC's driver ends."),
+        "libc": attr.string(doc = "The C library."),
+        "link_flags": attr.string_list(doc = "Flags of the linker, in addition to the triple."),
         "target_flags": attr.string_list(doc = "Flags that select the target, in addition to the triple."),
         "triple": attr.string(doc = "The target triple of the GNU tools."),
     },
     provides = [CcToolchainConfigInfo],
 )
 
-def cross_toolchain(name, triple, cpu, cpu_constraint, target_flags = []):
-    """Declares the toolchains `<name>_gcc` and `<name>_clang` for Linux on another CPU.
+# GoogleTest can send its results over the network, which a static GNU C library warns of at each
+# link. No test uses it.
+_LINUX_LINK_FLAGS = ["-Wl,--defsym=getaddrinfo=0,--defsym=freeaddrinfo=0"]
+
+def cross_toolchain(
+        name,
+        triple,
+        cpu,
+        cpu_constraint,
+        target_flags = [],
+        compilers = ["clang", "gcc"],
+        executable_extension = "",
+        gcc_suffix = "",
+        libc = "glibc",
+        link_flags = _LINUX_LINK_FLAGS,
+        os_constraint = "@platforms//os:linux"):
+    """Declares the toolchains `<name>_gcc` and `<name>_clang` for another CPU or system.
 
     Binaries are linked statically. `.bazelrc` selects the toolchains with --extra_toolchains, and
     bazelw installs the compilers.
@@ -138,14 +163,24 @@ def cross_toolchain(name, triple, cpu, cpu_constraint, target_flags = []):
       cpu: Bazel's name for the CPU.
       cpu_constraint: the constraint value of the CPU.
       target_flags: flags that select the target, in addition to the triple.
+      compilers: which of the two toolchains to declare.
+      executable_extension: how names of executables end.
+      gcc_suffix: how the name of GCC's driver ends.
+      libc: the C library.
+      link_flags: flags of the linker, in addition to the triple.
+      os_constraint: the constraint value of the system.
     """
     native.filegroup(name = name + "_no_files")
-    for compiler in ["clang", "gcc"]:
+    for compiler in compilers:
         prefix = "%s_%s" % (name, compiler)
         _cross_toolchain_config(
             name = prefix + "_config",
             compiler = compiler,
             cpu = cpu,
+            executable_extension = executable_extension,
+            gcc_suffix = gcc_suffix,
+            libc = libc,
+            link_flags = link_flags,
             target_flags = target_flags,
             triple = triple,
         )
@@ -166,7 +201,7 @@ def cross_toolchain(name, triple, cpu, cpu_constraint, target_flags = []):
             exec_compatible_with = ["@platforms//os:linux"],
             target_compatible_with = [
                 cpu_constraint,
-                "@platforms//os:linux",
+                os_constraint,
             ],
             toolchain = ":%s_tools" % prefix,
             toolchain_type = "@bazel_tools//tools/cpp:toolchain_type",

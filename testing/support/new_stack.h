@@ -3,12 +3,36 @@
 #ifndef FRINGE_TESTING_SUPPORT_NEW_STACK_H_
 #define FRINGE_TESTING_SUPPORT_NEW_STACK_H_
 
+#include <cstddef>
+
+#if defined(_WIN32)
+#include "stacks/windows_fiber_stack.h"
+#else
 #include "stacks/os_stack.h"
+#endif
+
+// Whether any memory can be a stack.
+#if defined(_WIN32)
+#define FRINGE_MEMORY_STACKS 0
+#else
+#define FRINGE_MEMORY_STACKS 1
+#endif
+
+// In place of a test that needs such a stack, where there is none.
+#define FRINGE_SKIP_WITHOUT_MEMORY_STACKS(Suite, Name) \
+  TEST(Suite, Name) { GTEST_SKIP() << "only a fiber of the system has a stack here"; }
 
 namespace fringe::testing {
 
+// The stack that every system has.
+#if defined(_WIN32)
+using TestStack = WindowsFiberStack;
+#else
+using TestStack = OsStack;
+#endif
+
 // Sanitizers and code without optimization need more than a body by itself.
-inline OsStack NewStack() { return *OsStack::Create(256 << 10); }
+inline TestStack NewStack(size_t size_bytes = 256 << 10) { return *TestStack::Create(size_bytes); }
 
 }  // namespace fringe::testing
 

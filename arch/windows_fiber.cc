@@ -1,0 +1,196 @@
+#include "windows_fiber.h"
+
+#define WIN32_LEAN_AND_MEAN
+
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC 12 takes the address of the thread's block, an offset in a segment, for a null pointer.
+#pragma GCC diagnostic ignored "-Warray-bounds"
+#endif
+
+#include <windows.h>
+
+#include "fatal.h"
+
+namespace fringe::arch {
+
+// What needs <windows.h>.
+struct FiberCalls {
+  // What `Fiber::Create` passes to a new fiber.
+  struct Birth {
+    void* creator;
+    Fiber* fiber;  // set by the new fiber
+  };
+
+  static Message ToGenerator(Message message, LinkRecord* record);
+  // Returns: the message of the switch back.
+  static Message ToResumer(Message message, LinkRecord* record);
+  static void CALLBACK Run(void* birth);
+  static void RunInRoom(Fiber* fiber);
+  [[noreturn]] static void Restart(Fiber* fiber);
+};
+
+namespace {
+
+// Without the flag, the control words of the floating-point units would stay with the thread.
+constexpr DWORD kFlags = FIBER_FLAG_FLOAT_SWITCH;
+
+// The lowest page is never used. The guard above it moves down as the stack grows, and the handler
+// of an overflow runs in the page that was the guard last.
+constexpr size_t kReservedBytes = 3 * 4096;
+
+constexpr size_t kRoomAlignment = 64;
+
+// Converts the thread back when it ends, which frees what Windows has allocated for the fiber. A
+// thread that the program has converted is left as it is.
+class ThreadFiber {
+ public:
+  ThreadFiber() = default;
+  ThreadFiber(const ThreadFiber&) = delete;
+  ThreadFiber& operator=(const ThreadFiber&) = delete;
+  ~ThreadFiber() {
+    // The thread may end in a generator, or the program may have converted it back.
+    if (fiber_ == nullptr || !IsThreadAFiber() || GetCurrentFiber() != fiber_) return;
+    if (!ConvertFiberToThread()) {
+      fringe_fatal("ConvertFiberToThread failed: a thread must not end while its fiber is in use.");
+    }
+  }
+
+  // Returns: null if it fails.
+  void* Convert() {
+    fiber_ = ConvertThreadToFiberEx(nullptr, kFlags);
+    return fiber_;
+  }
+
+ private:
+  void* fiber_ = nullptr;
+};
+
+thread_local ThreadFiber thread_fiber;
+
+// Not inlined, so that no address of a thread-local variable is kept across a switch.
+[[gnu::noinline]] void* ConvertThread() { return thread_fiber.Convert(); }
+
+// Returns: the fiber that runs. If the thread is not a fiber yet, it is converted; null if that
+//   fails.
+void* CurrentFiber() {
+  // On a thread that is no fiber, the result of `GetCurrentFiber` is undefined.
+  if (!IsThreadAFiber()) [[unlikely]] {
+    return ConvertThread();
+  }
+  return GetCurrentFiber();
+}
+
+void* RequireCurrentFiber() {
+  void* const fiber = CurrentFiber();
+  if (fiber == nullptr) [[unlikely]] {
+    fringe_fatal(
+        "this thread cannot be converted to a fiber, which a generator needs: free memory, or end "
+        "other threads first.");
+  }
+  return fiber;
+}
+
+}  // namespace
+
+// Not inlined, because GCC does not allow a jump inside a function.
+[[gnu::noinline]] void FiberCalls::Restart(Fiber* fiber) { __builtin_longjmp(fiber->start_, 1); }
+
+// Has the room in its frame.
+[[gnu::noinline]] void FiberCalls::RunInRoom(Fiber* fiber) {
+  const size_t bytes = (fiber->room_bytes_ / kRoomAlignment + 2) * kRoomAlignment;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(__builtin_alloca(bytes)) + bytes;
+  fiber->base_ = reinterpret_cast<std::byte*>(end / kRoomAlignment * kRoomAlignment);
+  fiber->record_ = nullptr;
+  fiber->restarts_ = false;
+  SwitchToFiber(fiber->room_maker_);
+  if (fiber->restarts_) return;
+  LinkRecord* const record = fiber->record_;
+  const Message message = record->message;
+  record->entry(message.word, message.record, message.record != nullptr ? nullptr : record);
+}
+
+void CALLBACK FiberCalls::Run(void* birth) {
+  Fiber fiber;
+  fiber.fiber_ = GetCurrentFiber();
+  fiber.room_maker_ = static_cast<Birth*>(birth)->creator;
+  ULONG_PTR low = 0;
+  ULONG_PTR high = 0;
+  GetCurrentThreadStackLimits(&low, &high);
+  fiber.limit_ = reinterpret_cast<std::byte*>(low) + kReservedBytes;
+  static_cast<Birth*>(birth)->fiber = &fiber;
+  // `Restart` continues here.
+  __builtin_setjmp(fiber.start_);
+  for (;;) RunInRoom(&fiber);
+}
+
+Fiber* Fiber::Create(size_t reserve_bytes, size_t commit_bytes, const char** failed_call,
+                     unsigned long* error) {
+  FiberCalls::Birth birth = {CurrentFiber(), nullptr};
+  if (birth.creator == nullptr) {
+    *failed_call = "ConvertThreadToFiberEx";
+    *error = GetLastError();
+    return nullptr;
+  }
+  void* const fiber = CreateFiberEx(commit_bytes, reserve_bytes, kFlags, &FiberCalls::Run, &birth);
+  if (fiber == nullptr) {
+    *failed_call = "CreateFiberEx";
+    *error = GetLastError();
+    return nullptr;
+  }
+  SwitchToFiber(fiber);
+  return birth.fiber;
+}
+
+void Fiber::Delete() { DeleteFiber(fiber_); }
+
+void Fiber::MakeRoom(size_t bytes) {
+  room_maker_ = RequireCurrentFiber();
+  room_bytes_ = bytes;
+  restarts_ = true;
+  SwitchToFiber(fiber_);
+}
+
+void Fiber::Attach(LinkRecord* record) {
+  record->fiber = this;
+  record_ = record;
+}
+
+Message FiberCalls::ToGenerator(Message message, LinkRecord* record) {
+  record->message = message;
+  record->resumer = RequireCurrentFiber();
+  SwitchToFiber(record->fiber->fiber_);
+  record->resumer = nullptr;
+  return record->message;
+}
+
+Message FiberCalls::ToResumer(Message message, LinkRecord* record) {
+  Fiber* const fiber = record->fiber;
+  record->message = message;
+  SwitchToFiber(record->resumer);
+  if (fiber->restarts_) [[unlikely]] {
+    Restart(fiber);
+  }
+  return record->message;
+}
+
+void Init(LinkRecord* record, std::byte*, Entry entry) {
+  record->resumer = nullptr;
+  record->entry = entry;
+}
+
+Message Resume(uintptr_t word, LinkRecord* record) {
+  return FiberCalls::ToGenerator({word, record}, record);
+}
+
+Message Cancel(LinkRecord* record) { return FiberCalls::ToGenerator({0, nullptr}, record); }
+
+Message Suspend(uintptr_t word, LinkRecord* record) {
+  return FiberCalls::ToResumer({word, record}, record);
+}
+
+void Finish(uintptr_t word, LinkRecord* record) {
+  FiberCalls::ToResumer({word, nullptr}, record);
+  __builtin_unreachable();  // it can only restart
+}
+
+}  // namespace fringe::arch
