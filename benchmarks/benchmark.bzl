@@ -5,15 +5,16 @@ load("@rules_cc//cc:cc_test.bzl", "cc_test")
 load("//:copts.bzl", "FRINGE_COPTS")
 
 # The addresses of such short functions and loops change their times by up to half. So all of them
-# start at a cache line.
-_ALIGNMENT = [
+# start at a cache line. Frame pointers are omitted in every build, so that figures can be compared.
+_FLAGS = [
     "-falign-functions=64",
     "-falign-loops=64",
+    "-fomit-frame-pointer",
 ]
 
-BENCHMARK_COPTS = FRINGE_COPTS + _ALIGNMENT
+BENCHMARK_COPTS = FRINGE_COPTS + _FLAGS
 
-def fringe_benchmark(name, benchmarks, deps, smoke_arguments = []):
+def fringe_benchmark(name, benchmarks, deps, optional_benchmarks = [], smoke_arguments = []):
     """Declares a binary `name` of Google Benchmark, and `name_test`, which runs it briefly.
 
     Args:
@@ -21,6 +22,7 @@ def fringe_benchmark(name, benchmarks, deps, smoke_arguments = []):
       benchmarks: every benchmark in it. The test fails if a different set runs, or if one reports
         an error.
       deps: the dependencies of the source, except Google Benchmark.
+      optional_benchmarks: those that only some builds have.
       smoke_arguments: flags of Google Benchmark for the test, to exclude long runs.
     """
     cc_binary(
@@ -34,7 +36,7 @@ def fringe_benchmark(name, benchmarks, deps, smoke_arguments = []):
         size = "small",
         srcs = [name + ".cc"],
         # Further arguments on the command line are passed to Google Benchmark.
-        args = benchmarks + smoke_arguments,
+        args = benchmarks + ["?" + name for name in optional_benchmarks] + smoke_arguments,
         copts = BENCHMARK_COPTS,
         deps = deps + [":smoke_main"],
     )

@@ -1,0 +1,91 @@
+#include "benchmarks/bars.h"
+
+#include <optional>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace fringe::benchmarks {
+namespace {
+
+TEST(CpuKindTest, IntelSinceGoldenCoveHasBars) {
+  EXPECT_EQ(KindOf("GenuineIntel", 6, 0x8f), CpuKind::kGoldenCove);  // Sapphire Rapids
+  EXPECT_EQ(KindOf("GenuineIntel", 6, 0xcf), CpuKind::kGoldenCove);  // Emerald Rapids
+  EXPECT_EQ(KindOf("GenuineIntel", 6, 0x97), CpuKind::kGoldenCove);  // Alder Lake
+  EXPECT_EQ(KindOf("GenuineIntel", 19, 0x01), CpuKind::kGoldenCove);
+}
+
+TEST(CpuKindTest, OtherIntelHasNone) {
+  EXPECT_EQ(KindOf("GenuineIntel", 6, 0x6a), CpuKind::kOther);   // Ice Lake
+  EXPECT_EQ(KindOf("GenuineIntel", 6, 0xaf), CpuKind::kOther);   // Sierra Forest
+  EXPECT_EQ(KindOf("GenuineIntel", 15, 0x06), CpuKind::kOther);  // Pentium 4
+}
+
+TEST(CpuKindTest, OfAmdOnlyZen4HasBars) {
+  EXPECT_EQ(KindOf("AuthenticAMD", 0x19, 0x11), CpuKind::kZen4);   // Genoa
+  EXPECT_EQ(KindOf("AuthenticAMD", 0x19, 0x61), CpuKind::kZen4);   // Raphael
+  EXPECT_EQ(KindOf("AuthenticAMD", 0x19, 0x74), CpuKind::kZen4);   // Phoenix
+  EXPECT_EQ(KindOf("AuthenticAMD", 0x19, 0xa0), CpuKind::kZen4);   // Bergamo
+  EXPECT_EQ(KindOf("AuthenticAMD", 0x19, 0x01), CpuKind::kOther);  // Milan
+  EXPECT_EQ(KindOf("AuthenticAMD", 0x1a, 0x11), CpuKind::kOther);  // Zen 5
+}
+
+TEST(CpuKindTest, UnknownHasNone) { EXPECT_EQ(KindOf("", 0, 0), CpuKind::kOther); }
+
+TEST(ParseCpuTest, ReadsTheFirstCpu) {
+  const Cpu cpu = ParseCpu(
+      "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 207\n"
+      "model name\t: A Xeon\nflags\t\t: fpu\n\nprocessor\t: 1\nmodel name\t: Another\n");
+  EXPECT_EQ(cpu.name, "A Xeon");
+  EXPECT_EQ(cpu.kind, CpuKind::kGoldenCove);
+}
+
+TEST(ParseCpuTest, OtherFormatsAreNoKind) {
+  const Cpu cpu = ParseCpu("processor\t: 0\nCPU implementer\t: 0x41\n");
+  EXPECT_EQ(cpu.name, "unknown");
+  EXPECT_EQ(cpu.kind, CpuKind::kOther);
+}
+
+TEST(SummarizeTest, MedianAndQuartiles) {
+  const Measurement odd = Summarize({5, 1, 4, 2, 3});
+  EXPECT_DOUBLE_EQ(odd.value, 3);
+  EXPECT_DOUBLE_EQ(odd.spread, 1.0 / 3);
+  const Measurement even = Summarize({1, 2, 3, 4});
+  EXPECT_DOUBLE_EQ(even.value, 2.5);
+  const Measurement one = Summarize({7});
+  EXPECT_DOUBLE_EQ(one.value, 7);
+  EXPECT_DOUBLE_EQ(one.spread, 0);
+}
+
+TEST(SummarizeTest, AnOutlierChangesNeither) {
+  const Measurement with = Summarize({10, 10, 10, 10, 1000});
+  EXPECT_DOUBLE_EQ(with.value, 10);
+  EXPECT_DOUBLE_EQ(with.spread, 0);
+}
+
+TEST(RatioTest, CombinesSpreads) {
+  const Measurement ratio = Ratio({6, 0.03}, {3, 0.04});
+  EXPECT_DOUBLE_EQ(ratio.value, 2);
+  EXPECT_DOUBLE_EQ(ratio.spread, 0.05);
+}
+
+TEST(JudgeTest, Met) {
+  EXPECT_EQ(Judge({1.9, 0}, 2.0), Verdict::kMet);
+  EXPECT_EQ(Judge({2.0, 0}, 2.0), Verdict::kMet);
+  // A bar that is met by less than the spread is met.
+  EXPECT_EQ(Judge({1.99, 0.5}, 2.0), Verdict::kMet);
+}
+
+TEST(JudgeTest, MissedByMoreThanTheSpread) {
+  EXPECT_EQ(Judge({2.1, 0}, 2.0), Verdict::kMissed);
+  EXPECT_EQ(Judge({2.1, 0.04}, 2.0), Verdict::kMissed);
+}
+
+TEST(JudgeTest, MissedByLessThanTheSpread) {
+  EXPECT_EQ(Judge({2.1, 0.05}, 2.0), Verdict::kWithinSpread);
+}
+
+TEST(JudgeTest, NoBarOnThisCpu) { EXPECT_EQ(Judge({9, 0}, std::nullopt), Verdict::kNoBar); }
+
+}  // namespace
+}  // namespace fringe::benchmarks
