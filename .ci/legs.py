@@ -104,6 +104,7 @@ LEGS = [
     bazel("clang", "o2", tags=COMPILER + ",counts,lto,registers"),
     bazel("clang", "asan", "ubsan", tags=CORE),
     bazel("clang", "tsan", tags="compiler,threads"),
+    bazel("clang", "msan", targets=("//fringe:memory_sanitizer_test",)),
     bazel("clang", "noexcept", tags=CORE + ",counts"),
     bazel("clang", "fp", tags=SWITCH),
     bazel("clang", "native", tags="switch,-unwinding"),

@@ -1,7 +1,7 @@
 // What the compiler's flags mean for code that is inlined into users.
 //
 // Every macro is 0 or 1, except those of the mode: exceptions on or off, and AddressSanitizer,
-// ThreadSanitizer or neither. Each mode has a `Generator` of its own, in a namespace of its own. A
+// ThreadSanitizer, MemorySanitizer or none. Each mode has a `Generator` of its own, in a namespace of its own. A
 // function with a `Generator` or `Yielder` among its parameters does not link across modes. Other
 // ways across, as a result or a member of a class, link; any use of such a generator is then fatal.
 //
@@ -58,6 +58,15 @@ static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
 #define FRINGE_TSAN 0
 #endif
 
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#define FRINGE_MSAN 1
+#endif
+#endif
+#if !defined(FRINGE_MSAN)
+#define FRINGE_MSAN 0
+#endif
+
 // Whether Valgrind is told of stacks: `--//flags:valgrind` wants it, and its headers are there.
 #if defined(FRINGE_WANTS_VALGRIND) && __STDC_HOSTED__ && __has_include(<valgrind/valgrind.h>)
 #define FRINGE_VALGRIND 1
@@ -74,10 +83,10 @@ static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
 #endif
 
 // The mode: its number, and the namespace that is named after it.
-#if FRINGE_EXCEPTIONS && !FRINGE_ASAN && !FRINGE_TSAN
+#if FRINGE_EXCEPTIONS && !FRINGE_ASAN && !FRINGE_TSAN && !FRINGE_MSAN
 #define FRINGE_MODE 0
 #define FRINGE_ABI exceptions
-#elif !FRINGE_ASAN && !FRINGE_TSAN
+#elif !FRINGE_ASAN && !FRINGE_TSAN && !FRINGE_MSAN
 #define FRINGE_MODE 1
 #define FRINGE_ABI no_exceptions
 #elif FRINGE_EXCEPTIONS && FRINGE_ASAN
@@ -86,12 +95,18 @@ static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
 #elif FRINGE_ASAN
 #define FRINGE_MODE 3
 #define FRINGE_ABI no_exceptions_asan
-#elif FRINGE_EXCEPTIONS
+#elif FRINGE_EXCEPTIONS && FRINGE_TSAN
 #define FRINGE_MODE 4
 #define FRINGE_ABI exceptions_tsan
-#else
+#elif FRINGE_TSAN
 #define FRINGE_MODE 5
 #define FRINGE_ABI no_exceptions_tsan
+#elif FRINGE_EXCEPTIONS
+#define FRINGE_MODE 6
+#define FRINGE_ABI exceptions_msan
+#else
+#define FRINGE_MODE 7
+#define FRINGE_ABI no_exceptions_msan
 #endif
 
 #endif  // FRINGE_CONFIG_H_

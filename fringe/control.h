@@ -244,7 +244,7 @@ class alignas(arch::LinkRecord) Control {
  private:
   // The record of a generator that is not running is closed with one of `kReasons` numbers of the
   // mode, or with one of the special values of `OpenValue`.
-  static constexpr uintptr_t kModes = 6;  // FRINGE_MODE is less
+  static constexpr uintptr_t kModes = 8;  // FRINGE_MODE is less
   static constexpr uintptr_t kReasons = 4;
   // Between the record and `size_bytes_`, as `IsRunningAt` and tools/gdb/fringe.py expect.
   static constexpr size_t kWordsBeforeSize = FRINGE_MODE < 2 ? FRINGE_MODE : 2;

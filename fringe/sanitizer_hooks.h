@@ -1,5 +1,6 @@
-// Reports stacks and switches to AddressSanitizer, LeakSanitizer, ThreadSanitizer and Valgrind. In
-// builds without them, every function here is empty except for one test of a flag per stack.
+// Reports stacks and switches to AddressSanitizer, LeakSanitizer, MemorySanitizer, ThreadSanitizer
+// and Valgrind. In builds without them, every function here is empty except for one test of a flag
+// per stack.
 
 #ifndef FRINGE_SANITIZER_HOOKS_H_
 #define FRINGE_SANITIZER_HOOKS_H_
@@ -17,10 +18,13 @@
 #if FRINGE_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+#if FRINGE_MSAN
+#include <sanitizer/msan_interface.h>
+#endif
 
 // Tools that are found at run time: Valgrind, and LeakSanitizer on its own (-fsanitize=leak), for
 // which no compiler defines a macro.
-#if __STDC_HOSTED__ && !defined(_WIN32) && !FRINGE_ASAN && !FRINGE_TSAN
+#if __STDC_HOSTED__ && !defined(_WIN32) && !FRINGE_ASAN && !FRINGE_TSAN && !FRINGE_MSAN
 #define FRINGE_RUNTIME_TOOLS 1
 #else
 #define FRINGE_RUNTIME_TOOLS 0
@@ -57,9 +61,11 @@ inline namespace FRINGE_ABI {
 class SanitizerHooks {
  public:
   SanitizerHooks([[maybe_unused]] std::byte* limit, [[maybe_unused]] std::byte* base) {
-#if FRINGE_ASAN
+#if FRINGE_ASAN || FRINGE_MSAN
     limit_ = limit;
     size_bytes_ = static_cast<size_t>(base - limit);
+#endif
+#if FRINGE_ASAN
     // Memory that only a suspended generator points to is not leaked.
     AddLeakRoot(limit_, size_bytes_);
 #endif
@@ -102,11 +108,19 @@ class SanitizerHooks {
     resumer_fiber_ = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(generator_fiber_, 0);
 #endif
+#if FRINGE_MSAN
+    __msan_start_switch_fiber(limit_, size_bytes_);
+    // Those of the generator's first function, which no call passes.
+    __msan_unpoison_param(3);
+#endif
   }
 
   [[gnu::always_inline]] void AfterResume() {
 #if FRINGE_ASAN
     __sanitizer_finish_switch_fiber(resumer_fake_stack_, nullptr, nullptr);
+#endif
+#if FRINGE_MSAN
+    __msan_finish_switch_fiber(nullptr, nullptr);
 #endif
   }
 
@@ -117,12 +131,18 @@ class SanitizerHooks {
 #if FRINGE_TSAN
     __tsan_switch_to_fiber(resumer_fiber_, 0);
 #endif
+#if FRINGE_MSAN
+    __msan_start_switch_fiber(resumer_limit_, resumer_size_bytes_);
+#endif
   }
 
   [[gnu::always_inline]] void AfterSuspend() {
 #if FRINGE_ASAN
     __sanitizer_finish_switch_fiber(generator_fake_stack_, &resumer_limit_, &resumer_size_bytes_);
     generator_fake_stack_ = nullptr;
+#endif
+#if FRINGE_MSAN
+    __msan_finish_switch_fiber(&resumer_limit_, &resumer_size_bytes_);
 #endif
   }
 
@@ -133,6 +153,9 @@ class SanitizerHooks {
 #endif
 #if FRINGE_TSAN
     __tsan_switch_to_fiber(resumer_fiber_, 0);
+#endif
+#if FRINGE_MSAN
+    __msan_start_switch_fiber(resumer_limit_, resumer_size_bytes_);
 #endif
   }
 
@@ -197,13 +220,15 @@ class SanitizerHooks {
   }
 #endif
 
-#if FRINGE_ASAN || FRINGE_RUNTIME_TOOLS
+#if FRINGE_ASAN || FRINGE_MSAN || FRINGE_RUNTIME_TOOLS
   std::byte* limit_;
   size_t size_bytes_;
 #endif
 #if FRINGE_ASAN
   void* resumer_fake_stack_ = nullptr;
   void* generator_fake_stack_ = nullptr;  // while it is suspended
+#endif
+#if FRINGE_ASAN || FRINGE_MSAN
   const void* resumer_limit_ = nullptr;
   size_t resumer_size_bytes_ = 0;
 #endif

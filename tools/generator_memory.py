@@ -12,7 +12,7 @@ import struct
 WORD = 8
 PAGE = 4096
 RECORD_BYTES = 64  # arch::LinkRecord, and its alignment
-MODES, REASONS = 6, 4  # Control::kModes, kReasons
+MODES, REASONS = 8, 4  # Control::kModes, kReasons
 FINISHED, IN_HANDLER, OPEN = 1, 2, 3  # reasons, plus REASONS * mode
 MAXIMUM_BODY = 1 << 20  # how far above the first frame a record is searched
 
@@ -28,6 +28,8 @@ NAMESPACES = (
     "no_exceptions_asan",
     "exceptions_tsan",
     "no_exceptions_tsan",
+    "exceptions_msan",
+    "no_exceptions_msan",
 )
 
 
