@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <stdexcept>
 
+#include "fringe/config.h"
 #include "fringe/generator.h"
 #include "stacks/os_stack.h"
 #include "testing/unwinding/backtrace.h"
@@ -26,6 +28,10 @@ void* volatile memory;
     if (write(STDOUT_FILENO, "written\n", 8) != 8) std::abort();
   } else if (std::strcmp(action, "allocate") == 0) {
     memory = std::malloc(123'456);
+#if FRINGE_EXCEPTIONS
+  } else if (std::strncmp(action, "throw", 5) == 0) {
+    throw std::runtime_error("not caught");
+#endif
   }
   KeepFrame();
 }
@@ -40,6 +46,12 @@ void* volatile memory;
   KeepFrame();
 }
 
+[[gnu::noinline]] void NoexceptBody(fringe::Yielder<int>& yielder) noexcept {
+  yielder.Suspend(0);
+  Act();
+  KeepFrame();
+}
+
 [[gnu::noinline]] int Resumer(fringe::Generator<int>& generator) {
   int sum = 0;
   while (std::optional<int> value = generator.Resume()) sum ^= *value;
@@ -48,7 +60,9 @@ void* volatile memory;
 }
 
 [[gnu::noinline]] int AboveResumer() {
-  auto generator = fringe::MakeGenerator<int>(*fringe::OsStack::Create(64 << 10), &Body);
+  auto generator = fringe::MakeGenerator<int>(
+      *fringe::OsStack::Create(64 << 10),
+      std::strcmp(action, "throw in noexcept") == 0 ? &NoexceptBody : &Body);
   const int sum = Resumer(generator);
   KeepFrame();
   return sum;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fringe/config.h"
 #include "gtest/gtest.h"
 #include "testing/support/command.h"
 #include "testing/support/emulator.h"
@@ -77,6 +78,36 @@ TEST_F(ToolsTest, Lldb) {
   if (lldb.empty()) GTEST_SKIP() << "lldb is not installed";
   ExpectWholeStack(
       Run(lldb + " --no-lldbinit --batch -o \"process attach -p $pid\" -o bt -o detach 2>&1"));
+}
+
+// An exception that nothing catches: what docs/debugging.md recommends to see where it came from.
+class UncaughtExceptionTest : public ToolsTest {
+ protected:
+  void SetUp() override {
+    ToolsTest::SetUp();
+    if (IsSkipped()) return;
+    if (!FRINGE_EXCEPTIONS) GTEST_SKIP() << "compiled without exceptions";
+    if (!IsInstalled("gdb")) GTEST_SKIP() << "gdb is not installed";
+  }
+
+  static std::string Backtrace(const std::string& command, const std::string& argument) {
+    const std::string output = Run(
+        "gdb -nx -batch -ex 'set debuginfod enabled off' -ex 'set width 0' " + command +
+        " -ex run -ex 'echo BACKTRACE\\n' -ex backtrace --args \"$program\" " + argument + " 2>&1");
+    const size_t begin = output.find("BACKTRACE\n#0");
+    if (begin == std::string::npos) ADD_FAILURE() << output;
+    return begin == std::string::npos ? "" : output.substr(begin);
+  }
+};
+
+TEST_F(UncaughtExceptionTest, CatchThrowStopsAtTheOrigin) {
+  ExpectWholeStack(Backtrace("-ex 'catch throw'", "throw"), "Act");
+}
+
+TEST_F(UncaughtExceptionTest, NoexceptBodyKeepsItsFrames) {
+  const std::string backtrace = Backtrace("", "'throw in noexcept'");
+  EXPECT_TRUE(InOrder(backtrace, {"abort", "NoexceptBody", "Resumer", "AboveResumer", "main"}))
+      << backtrace;
 }
 
 TEST_F(ToolsTest, Strace) {
