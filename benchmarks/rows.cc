@@ -14,7 +14,7 @@ using enum RowKind;
 // Returns: the number with separators of thousands.
 std::string WithCommas(size_t number) {
   std::string text = std::to_string(number);
-  for (size_t i = text.size(); i > 3;) text.insert(i -= 3, ",");
+  for (size_t i = text.size(); i > 3;) text.insert(i -= 3, 1, ',');
   return text;
 }
 
@@ -107,6 +107,23 @@ Section RoundRobinSection() {
   return section;
 }
 
+Section ExperimentSection() {
+  Section section = {"Experiments", "one step of the next of many generators in turn", {}};
+  for (const size_t count : {1024u, 4096u, 16384u, 65536u}) {
+    const std::string of = ", " + WithCommas(count);
+    const std::string argument = "/n:" + std::to_string(count);
+    section.rows.push_back({kFringe, "fourth from then prefetched" + of,
+                            "BM_GeneratorRoundRobinPrefetched" + argument});
+    if (count > 16384) continue;
+    for (const bool huge : {false, true}) {
+      const std::string pages = huge ? "8 KiB stacks, huge pages" : "8 KiB stacks, small pages";
+      const std::string benchmark = "BM_GeneratorRoundRobinOnPages" + argument;
+      section.rows.push_back({kFringe, pages + of, benchmark + (huge ? "/huge:1" : "/huge:0")});
+    }
+  }
+  return section;
+}
+
 }  // namespace
 
 std::vector<Section> Sections() {
@@ -158,6 +175,7 @@ std::vector<Section> Sections() {
        }},
       LifetimeSection(),
       RoundRobinSection(),
+      ExperimentSection(),
       {"Exceptions",
        "one exception, thrown and caught",
        {

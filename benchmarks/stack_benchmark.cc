@@ -1,5 +1,7 @@
 // The costs of stacks: acquiring, releasing, and the positions of their tops.
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +17,7 @@
 #include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
 #include "stacks/pooled_stack.h"
+#include "stacks/span_stack.h"
 
 namespace {
 
@@ -22,6 +25,7 @@ using fringe::Generator;
 using fringe::MallocStack;
 using fringe::OsStack;
 using fringe::PooledStack;
+using fringe::SpanStack;
 using fringe::StackPool;
 
 // One iteration creates and destroys a stack of 64 KiB from the system. Nothing runs on it. It has
@@ -160,6 +164,79 @@ BENCHMARK(BM_GeneratorRoundRobin)
     ->ArgNames({"n", "colours"})
     ->ArgsProduct({{1, 4, 8, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1000000}, {1}})
     ->ArgsProduct({{1, 4, 8, 16, 64, 256, 1024, 4096, 16384, 65536}, {0}});
+
+// One iteration is the same, but it also loads the stack of the fourth generator from then into the
+// cache: the lines that a short body uses.
+void BM_GeneratorRoundRobinPrefetched(benchmark::State& state) {
+  constexpr ptrdiff_t kAhead = 4;
+  constexpr ptrdiff_t kLines = 4;
+  constexpr ptrdiff_t kLineBytes = 64;
+  const auto count = static_cast<size_t>(state.range(0));
+  Crowd& crowd = GetCrowd(true);
+  if (!crowd.Grow(count)) return state.SkipWithError("no stack");
+  const auto begin = crowd.generators().begin();
+  const auto end = begin + static_cast<ptrdiff_t>(count);
+  // Next to each other, so that finding a stack is not a miss of its own.
+  std::vector<const std::byte*> bases;
+  for (auto i = begin; i != end; ++i) bases.push_back(i->stack().base());
+  auto next = begin;
+  auto ahead = bases.begin() + kAhead;
+  for (auto _ : state) {
+    for (ptrdiff_t i = 1; i <= kLines; ++i) __builtin_prefetch(*ahead - i * kLineBytes);
+    const std::optional<uint64_t> number = next->Resume(1);
+    asm volatile("" : : "r"(*number));
+    if (++next == end) next = begin;
+    if (++ahead == bases.end()) ahead = bases.begin();
+  }
+}
+BENCHMARK(BM_GeneratorRoundRobinPrefetched)
+    ->ArgName("n")
+    ->ArgsProduct({{1024, 4096, 16384, 65536}});
+
+// One iteration is the same without that, on stacks of 8 KiB next to each other in one mapping,
+// whose tops are staggered. The system is asked to use huge pages for it, or not to.
+void BM_GeneratorRoundRobinOnPages(benchmark::State& state) {
+  using Echo = Generator<uint64_t, uint64_t, SpanStack>;
+  constexpr size_t kStackBytes = 8192;
+  constexpr size_t kHugeBytes = size_t{2} << 20;
+  constexpr size_t kLineBytes = 64;
+  constexpr size_t kColours = 32;
+  const auto count = static_cast<size_t>(state.range(0));
+  const bool huge = state.range(1) != 0;
+  const size_t bytes = count * kStackBytes + kHugeBytes;
+  void* const mapping =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) return state.SkipWithError("no memory");
+  if (madvise(mapping, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) != 0) {
+    munmap(mapping, bytes);
+    return state.SkipWithError("the kernel has no huge pages");
+  }
+  auto* memory = static_cast<std::byte*>(mapping);
+  memory += kHugeBytes - reinterpret_cast<uintptr_t>(memory) % kHugeBytes;
+  std::vector<Echo> generators;
+  generators.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t usable_bytes = kStackBytes - i % kColours * kLineBytes;
+    generators.push_back(
+        Echo::Unguarded(*SpanStack::Create({memory + i * kStackBytes, usable_bytes}),
+                        [](auto& yielder, uint64_t number) {
+                          while (number != 0) number = yielder.Suspend(number);
+                        }));
+    generators.back().Resume(1);
+  }
+  auto next = generators.begin();
+  for (auto _ : state) {
+    const std::optional<uint64_t> number = next->Resume(1);
+    asm volatile("" : : "r"(*number));
+    if (++next == generators.end()) next = generators.begin();
+  }
+  for (Echo& generator : generators) generator.Resume(0);
+  generators.clear();
+  munmap(mapping, bytes);
+}
+BENCHMARK(BM_GeneratorRoundRobinOnPages)
+    ->ArgNames({"n", "huge"})
+    ->ArgsProduct({{1024, 4096, 16384}, {0, 1}});
 
 // One iteration is a step of one of 65,536 generators, as above, but in a random order, so that
 // neither the generator nor its stack is in the first two caches.
