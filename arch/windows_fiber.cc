@@ -51,7 +51,9 @@ class ThreadFiber {
     // The thread may end in a generator, or the program may have converted it back.
     if (fiber_ == nullptr || !IsThreadAFiber() || GetCurrentFiber() != fiber_) return;
     if (!ConvertFiberToThread()) {
-      fringe_fatal("ConvertFiberToThread failed: a thread must not end while its fiber is in use.");
+      fringe_fatal(
+          "this thread cannot be converted back from a fiber: let it end only while none of its "
+          "own runs.");
     }
   }
 

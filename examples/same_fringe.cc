@@ -26,7 +26,7 @@
 #include "absl/strings/str_cat.h"
 #include "examples/s_expression.h"
 #include "fringe/generator.h"
-#include "stacks/os_stack.h"
+#include "stacks/system_stack.h"
 
 namespace {
 
@@ -38,7 +38,7 @@ constexpr char kUsage[] =
     "differ, and 2 if the arguments are wrong or a tree cannot be read.";
 
 using Leaf = std::string_view;
-using Leaves = fringe::Generator<Leaf>;
+using Leaves = fringe::Generator<Leaf, void, fringe::SystemStack>;
 
 // The recursion below is as deep as the tree. Untouched pages use no memory.
 constexpr size_t kStackBytes = STree::kMaximumDepth << 10;
@@ -60,7 +60,7 @@ class Side {
   // Errors: the fault in the file or its text, in one line that begins with its name.
   static absl::StatusOr<std::unique_ptr<Side>> Create(const std::string& path);
 
-  Side(STree tree, fringe::OsStack stack)
+  Side(STree tree, fringe::SystemStack stack)
       : tree_(std::move(tree)), leaves_(std::move(stack), [this](auto& yielder) {
           Walk(tree_.root(), yielder, visited_);
         }) {}
@@ -109,7 +109,7 @@ absl::StatusOr<std::unique_ptr<Side>> Side::Create(const std::string& path) {
   if (!tree.ok()) {
     return absl::Status(tree.status().code(), absl::StrCat(path, ":", tree.status().message()));
   }
-  absl::StatusOr<fringe::OsStack> stack = fringe::OsStack::Create(kStackBytes);
+  absl::StatusOr<fringe::SystemStack> stack = fringe::SystemStack::Create(kStackBytes);
   if (!stack.ok()) return stack.status();
   return std::make_unique<Side>(*std::move(tree), *std::move(stack));
 }

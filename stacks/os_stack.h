@@ -7,6 +7,10 @@
 #ifndef FRINGE_STACKS_OS_STACK_H_
 #define FRINGE_STACKS_OS_STACK_H_
 
+#if defined(_WIN32)
+#error "fringe::OsStack cannot be used on Windows: use SystemStack (stacks/system_stack.h)."
+#endif
+
 #include <cstddef>
 #include <utility>
 

@@ -18,6 +18,11 @@
 #ifndef FRINGE_STACKS_POOLED_STACK_H_
 #define FRINGE_STACKS_POOLED_STACK_H_
 
+#if defined(_WIN32)
+#error \
+    "fringe::StackPool cannot be used on Windows: use WindowsFiberPool (stacks/windows_fiber_pool.h)."
+#endif
+
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>

@@ -7,6 +7,10 @@
 #ifndef FRINGE_STACKS_SPAN_STACK_H_
 #define FRINGE_STACKS_SPAN_STACK_H_
 
+#if defined(_WIN32)
+#error "fringe::SpanStack cannot be used on Windows: use SystemStack (stacks/system_stack.h)."
+#endif
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>

@@ -11,7 +11,7 @@
 #define FRINGE_STACKS_WINDOWS_FIBER_STACK_H_
 
 #if !defined(_WIN32)
-#error "WindowsFiberStack is for Windows only: use DefaultStack, or OsStack (stacks/os_stack.h)."
+#error "fringe::WindowsFiberStack cannot be used here: use SystemStack (stacks/system_stack.h)."
 #endif
 
 #include <cstddef>

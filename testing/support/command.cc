@@ -1,9 +1,16 @@
 #include "testing/support/command.h"
 
 #include <stdio.h>
+
+#if defined(_WIN32)
+#include <io.h>
+#include <process.h>
+#else
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <sstream>
@@ -16,6 +23,12 @@
 
 namespace fringe::testing {
 namespace {
+
+#if defined(_WIN32)
+constexpr int kCanBeRun = 0;  // whether it exists
+#else
+constexpr int kCanBeRun = X_OK;
+#endif
 
 // A file without a name. A program can fill it however much it prints, which a pipe would block.
 class TemporaryFile {
@@ -43,6 +56,9 @@ class TemporaryFile {
     while (const size_t count = fread(buffer, 1, sizeof buffer, file_)) {
       contents.append(buffer, count);
     }
+#if defined(_WIN32)
+    contents.erase(std::remove(contents.begin(), contents.end(), '\r'), contents.end());
+#endif
     return contents;
   }
 
@@ -67,6 +83,24 @@ CommandResult RunCommand(std::vector<std::string> words, const CommandOptions& o
   }
   fflush(nullptr);
 
+#if defined(_WIN32)
+  // The program inherits the standard streams, which are replaced until it ends.
+  int kept[3];
+  for (int i = 0; i < 3; ++i) kept[i] = _dup(i);
+  _dup2(input.descriptor(), 0);
+  _dup2(output.descriptor(), 1);
+  _dup2(options.separate_errors ? errors.descriptor() : output.descriptor(), 2);
+  const intptr_t status = _spawnvp(_P_WAIT, argv.front(), argv.data());
+  for (int i = 0; i < 3; ++i) {
+    _dup2(kept[i], i);
+    _close(kept[i]);
+  }
+  return {
+      .exit_status = status == -1 ? CommandResult::kNotStarted : static_cast<int>(status),
+      .output = output.Read(),
+      .errors = errors.Read(),
+  };
+#else
   const pid_t child = fork();
   if (child == 0) {
     dup2(input.descriptor(), STDIN_FILENO);
@@ -87,15 +121,20 @@ CommandResult RunCommand(std::vector<std::string> words, const CommandOptions& o
       .output = output.Read(),
       .errors = errors.Read(),
   };
+#endif
 }
 
 CommandResult RunProgram(const std::vector<std::string>& arguments, CommandOptions options) {
   const char* const program = std::getenv("PROGRAM");
-  if (program == nullptr || access(program, X_OK) != 0) {
+  if (program == nullptr || access(program, kCanBeRun) != 0) {
     ADD_FAILURE() << "PROGRAM must name a program: " << (program == nullptr ? "" : program);
     return {};
   }
+#if defined(_WIN32)
+  std::vector<std::string> words = {program};  // this test runs in the emulator too
+#else
   std::vector<std::string> words = Emulated(program);
+#endif
   words.insert(words.end(), arguments.begin(), arguments.end());
   options.separate_errors = true;
   return RunCommand(std::move(words), options);

@@ -5,11 +5,7 @@
 
 #include <cstddef>
 
-#if defined(_WIN32)
-#include "stacks/windows_fiber_stack.h"
-#else
-#include "stacks/os_stack.h"
-#endif
+#include "stacks/system_stack.h"
 
 // Whether any memory can be a stack.
 #if defined(_WIN32)
@@ -25,11 +21,7 @@
 namespace fringe::testing {
 
 // The stack that every system has.
-#if defined(_WIN32)
-using TestStack = WindowsFiberStack;
-#else
-using TestStack = OsStack;
-#endif
+using TestStack = SystemStack;
 
 // Sanitizers and code without optimization need more than a body by itself.
 inline TestStack NewStack(size_t size_bytes = 256 << 10) { return *TestStack::Create(size_bytes); }

@@ -43,8 +43,9 @@ load("@rules_cc//cc:cc_library.bzl", "cc_library")
 
 # The headers of the stand-in, by package and target.
 _STAND_IN = {
-    "absl/status": {"status": "status.h", "statusor": "statusor.h"},
-    "absl/strings": {"strings": "str_cat.h"},
+    "absl/flags": {"parse": ["parse.h"], "usage": ["usage.h"]},
+    "absl/status": {"status": ["status.h"], "statusor": ["statusor.h"]},
+    "absl/strings": {"strings": ["ascii.h", "str_cat.h"]},
 }
 
 _STAND_IN_PACKAGE = """\
@@ -53,11 +54,11 @@ load("@rules_cc//cc:cc_library.bzl", "cc_library")
 [
     cc_library(
         name = name,
-        hdrs = [header],
+        hdrs = hdrs,
         visibility = ["//visibility:public"],
         deps = [":status"] if name == "statusor" else [],
     )
-    for name, header in {headers}.items()
+    for name, hdrs in {headers}.items()
 ]
 """
 
@@ -74,7 +75,7 @@ def _stand_in(repository_ctx):
             if name not in headers
         ])
         repository_ctx.file(package + "/BUILD", content)
-        for header in headers.values():
+        for header in [header for hdrs in headers.values() for header in hdrs]:
             path = package + "/" + header
             repository_ctx.symlink(Label("//third_party/abseil:stand_in/" + path), path)
 

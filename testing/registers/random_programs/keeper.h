@@ -11,9 +11,9 @@
 
 #include "arch/arch.h"
 #include "fringe/generator.h"
-#include "stacks/os_stack.h"
 #include "testing/registers/extensions.h"
 #include "testing/registers/opaque.h"
+#include "testing/support/new_stack.h"
 
 // A wide function has more registers than its file. Its statements hide values by macros: a
 // function that is inlined there would have no constraint for those registers.
@@ -118,7 +118,7 @@ struct RawProgram {
 
 struct GeneratorProgram {
   const char* name;
-  void (*resumer)(Keeper& keeper, Generator<void, void, OsStack>& generator);
+  void (*resumer)(Keeper& keeper, Generator<void, void, TestStack>& generator);
   void (*body)(Keeper& keeper, Yielder<void>& yielder);
   bool is_wide;
 };

@@ -9,10 +9,10 @@
 #include "arch/arch.h"
 #include "fringe/generator.h"
 #include "gtest/gtest.h"
-#include "stacks/os_stack.h"
 #include "testing/registers/extensions.h"
 #include "testing/registers/opaque.h"
 #include "testing/registers/random_programs/keeper.h"
+#include "testing/support/new_stack.h"
 #include "testing/support/raw_generator.h"
 
 namespace fringe::testing {
@@ -115,14 +115,14 @@ void ScrambleForever(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
 }
 
 TEST_P(RawProgramTest, ResumerKeepsItsValues) {
-  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &ScrambleForever);
+  const RawGenerator<> generator(NewStack(kStackBytes), &ScrambleForever);
   Keeper keeper;
   GetParam().resumer(keeper, generator.record());
   EXPECT_EQ(keeper.wrong(), 0U);
 }
 
 TEST_P(RawProgramTest, BodyKeepsItsValues) {
-  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &RunBodyOnce);
+  const RawGenerator<> generator(NewStack(kStackBytes), &RunBodyOnce);
   Keeper keeper;
   Task task = {&GetParam(), &keeper};
   while (!task.finished) {
@@ -133,7 +133,7 @@ TEST_P(RawProgramTest, BodyKeepsItsValues) {
 }
 
 TEST_P(RawProgramTest, BothKeepTheirValues) {
-  const RawGenerator<> generator(*OsStack::Create(kStackBytes), &RunBodyForever);
+  const RawGenerator<> generator(NewStack(kStackBytes), &RunBodyForever);
   Keeper body_keeper;
   Task task = {&GetParam(), &body_keeper};
   arch::Resume(reinterpret_cast<uintptr_t>(&task), generator.record());
@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(Random, GeneratorProgramTest, ::testing::ValuesIn(All(k
 
 TEST_P(GeneratorProgramTest, ResumerKeepsItsValues) {
   bool finish = false;
-  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
+  auto generator = MakeGenerator<void>(NewStack(kStackBytes), [&](Yielder<void>& yielder) {
     while (!finish) {
       Scramble();
       yielder.Suspend();
@@ -168,9 +168,8 @@ TEST_P(GeneratorProgramTest, ResumerKeepsItsValues) {
 
 TEST_P(GeneratorProgramTest, BodyKeepsItsValues) {
   Keeper keeper;
-  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
-    GetParam().body(keeper, yielder);
-  });
+  auto generator = MakeGenerator<void>(
+      NewStack(kStackBytes), [&](Yielder<void>& yielder) { GetParam().body(keeper, yielder); });
   for (bool resumed = true; resumed;) {
     Scramble();
     resumed = generator.Resume();
@@ -181,7 +180,7 @@ TEST_P(GeneratorProgramTest, BodyKeepsItsValues) {
 TEST_P(GeneratorProgramTest, BothKeepTheirValues) {
   bool finish = false;
   Keeper body_keeper;
-  auto generator = MakeGenerator<void>(*OsStack::Create(kStackBytes), [&](Yielder<void>& yielder) {
+  auto generator = MakeGenerator<void>(NewStack(kStackBytes), [&](Yielder<void>& yielder) {
     while (!finish) GetParam().body(body_keeper, yielder);
   });
   Keeper resumer_keeper;

@@ -359,9 +359,9 @@ void WriteFile(const std::string& seed, int programs, bool is_wide, std::ostream
     const bool is_raw = i % 2 == 0;
     FunctionWriter(random, out, is_raw ? "arch::Resume(0, record);" : "generator.Resume();",
                    is_wide)
-        .Write(
-            "void " + name + "Resumer(Keeper& keeper, " +
-            (is_raw ? "arch::LinkRecord* record)" : "Generator<void, void, OsStack>& generator)"));
+        .Write("void " + name + "Resumer(Keeper& keeper, " +
+               (is_raw ? "arch::LinkRecord* record)"
+                       : "Generator<void, void, TestStack>& generator)"));
     FunctionWriter(random, out, is_raw ? "arch::Suspend(0, record);" : "yielder.Suspend();",
                    is_wide)
         .Write("void " + name + "Body(Keeper& keeper, " +

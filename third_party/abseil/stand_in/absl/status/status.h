@@ -3,6 +3,7 @@
 #ifndef FRINGE_THIRD_PARTY_ABSEIL_STAND_IN_ABSL_STATUS_STATUS_H_
 #define FRINGE_THIRD_PARTY_ABSEIL_STAND_IN_ABSL_STATUS_STATUS_H_
 
+#include <cstring>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -79,6 +80,10 @@ inline Status OkStatus() { return Status(); }
   inline bool Is##Name(const Status& status) { return status.code() == StatusCode::k##Name; }
 FRINGE_FOR_EACH_ERROR(FRINGE_DEFINE_ERROR)
 #undef FRINGE_DEFINE_ERROR
+
+inline Status ErrnoToStatus(int error, std::string_view message) {
+  return Status(StatusCode::kUnknown, std::string(message) + ": " + std::strerror(error));
+}
 
 }  // namespace absl
 
