@@ -28,6 +28,7 @@ class Leg:
     targets: tuple = ("//...",)  # For Bazel.
     fast: bool = True  # For Bazel: leave code unoptimized where that cannot change a result.
     command: tuple = ()  # For scripts and checks.
+    within: tuple = ()  # For Bazel: a command that runs Bazel, whose words follow.
     files: tuple = ()  # For checks: patterns of the files that are appended to the command.
     programs: tuple = ()  # Debian packages, as for FRINGE_ALSO_INSTALL of bazelw.
     quick: bool = False  # Whether it is part of `.ci/run quick`.
@@ -119,6 +120,14 @@ LEGS = [
     bazel("arm", tags=COMPILER),
     bazel("riscv64", tags=COMPILER + ",debuggers"),
     bazel("ppc64le", tags=COMPILER),
+    bazel(
+        "windows",
+        tags="fringe,stacks,examples,registers,-lto,-valgrind",
+        targets=("//fringe/...", "//stacks:windows_fiber_stack_test", "//stacks:windows_headers_test")
+        + ("//examples:quickstart_test", "//examples:same_fringe_test")
+        + ("//testing/registers/random_programs:random_programs_test",),
+        within=("testing/windows/in_prefix",),
+    ),
     bazel(
         "aarch64-hardened",
         targets=("//testing/hardening/...",)

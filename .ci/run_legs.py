@@ -102,7 +102,7 @@ def bazel_leg(leg):
     flags += FAST_FLAGS if fast else ()
     # On an interrupt Bazel ends what it runs, and says what that was.
     status, reason = run(
-        ["./bazelw", "test", "--keep_going", "--noshow_progress", "--nocache_test_results"]
+        [*leg.within, "./bazelw", "test", "--keep_going", "--noshow_progress", "--nocache_test_results"]
         + [f"--build_event_json_file={events}", *flags_for_builds(), *flags, *leg.targets],
         signal="INT",
     )

@@ -1,7 +1,7 @@
 // Stackful generators: functions that run on their own stack and suspend from any depth of calls.
 // Each time they suspend they pass a value to the resumer.
 //
-//   auto gen = fringe::MakeGenerator<int>(*fringe::OsStack::Create(1 << 16), [](auto& yielder) {
+//   auto gen = fringe::MakeGenerator<int>([](auto& yielder) {
 //     for (int i = 1; i < 4; ++i) yielder.Suspend(i);
 //   });
 //   while (std::optional<int> i = gen.Resume()) std::cout << *i << "\n";   // 1 2 3
