@@ -128,6 +128,15 @@ LEGS = [
         + ("//testing/registers/random_programs:random_programs_test",),
         within=("testing/windows/in_prefix",),
     ),
+    script(
+        "windows-compilers",
+        "testing/windows/run",
+        programs=(
+            "clang-14",
+            "clang-19",
+            "g++-mingw-w64-x86-64-posix=x86_64-w64-mingw32-g++-posix",
+        ),
+    ),
     bazel(
         "aarch64-hardened",
         targets=("//testing/hardening/...",)
