@@ -207,6 +207,22 @@ TEST_P(LldbExtensionTest, SelectsFramesAndPrintsLocals) {
   }
 }
 
+TEST_P(LldbExtensionTest, SummarizesObjects) {
+  const std::string backtrace = Run({"bt"});
+  // "    frame #22: 0x0000555555555555 generators_program_o0`main(argc=1, ...) at ..."
+  const size_t end = backtrace.find(": 0x", backtrace.rfind("frame #", backtrace.find("`main(")));
+  const std::string frame = backtrace.substr(0, end).substr(backtrace.rfind('#', end) + 1);
+  const std::string output =
+      Run({"frame select " + frame, "frame variable deep not_started finished outer",
+           "frame variable deep.stack_ pooled.stack_ on_heap.stack_ on_span.stack_"});
+  for (const char* const text :
+       {"deep = suspended generator, stack 0x", "not_started = not started generator",
+        "finished = finished generator", "outer = running generator", "OsStack of ",
+        "PooledStack of ", "MallocStack of ", "SpanStack of 65536 bytes, 0x"}) {
+    EXPECT_NE(output.find(text), std::string::npos) << text << "\n" << output;
+  }
+}
+
 }  // namespace
 }  // namespace fringe::testing
 

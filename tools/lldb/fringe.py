@@ -289,5 +289,48 @@ def generator(debugger, command, result, _):
         result.SetError(str(failure))
 
 
+# --- Summaries of variables ---
+
+
+def member(value, name):
+    """Returns a member as a number; None if there is none of that name."""
+    found = value.GetNonSyntheticValue().GetChildMemberWithName(name)
+    return found.GetValueAsUnsigned() if found.IsValid() else None
+
+
+def generator_summary(value, _):
+    place = member(value, "control_")
+    if place == 0:
+        return "moved-from generator"
+    try:
+        record = generator_memory.Record(Memory(value.GetProcess()), place)
+    except (Failure, ValueError, generator_memory.Unreadable):
+        return "generator without a control block"
+    return "%s generator, stack 0x%x..0x%x" % (record.state, record.limit, record.base)
+
+
+def stack_summary(value, _):
+    """Of a stack with members for its limit and its size or its base."""
+    name = value.GetType().GetUnqualifiedType().GetName().split("::")[-1]
+    bounds = value.GetNonSyntheticValue().GetChildMemberWithName("bounds_")
+    if bounds.IsValid():
+        limit = member(bounds.Dereference(), "limit") if bounds.GetValueAsUnsigned() else 0
+        base = member(bounds.Dereference(), "base") if limit else 0
+    else:
+        limit, base = member(value, "limit_"), member(value, "base_")
+        if base is None:
+            base = limit + member(value, "size_bytes_")
+    if not limit:
+        return "moved-from " + name
+    return "%s of %d bytes, 0x%x..0x%x" % (name, base - limit, limit, base)
+
+
 def __lldb_init_module(debugger, _):
     debugger.HandleCommand("command script add --function %s.generator generator" % __name__)
+    for function, pattern in (
+        ("generator_summary", r"^fringe::([a-z_]+::)?Generator<.*>$"),
+        ("stack_summary", r"^fringe::(OsStack|PooledStack|MallocStack|SpanStack)$"),
+    ):
+        debugger.HandleCommand(
+            "type summary add --python-function %s.%s --regex '%s'" % (__name__, function, pattern)
+        )
