@@ -140,26 +140,43 @@ TEST_P(GdbTest, BacktraceInAGeneratorThatWasSuspendedReachesMain) {
   ExpectWholeBacktrace(Backtraces().second);
 }
 
-TEST_P(GdbTest, StepsOverASuspendAndOutOfABody) {
-  if (Emulator() != nullptr) GTEST_SKIP() << "gdb cannot step here";
-  if (std::get<0>(GetParam()) != 0) GTEST_SKIP() << "lines move in optimised code";
-  const std::string output = Gdb({"finish", "next", "frame", "next", "frame", "finish", "frame",
-                                  "delete", "finish", "frame", "continue"});
-  // "#0  0x... in Inner (yielder=..., value=0) at gdb_program.cc:20", without the frames in which
-  // `finish` says that it begins.
+// Returns: the innermost frame of each `frame` command, such as
+//   "#0  0x... in Inner (yielder=..., value=0) at gdb_program.cc:20".
+std::vector<std::string> InnermostFrames(const std::string& output) {
   std::vector<std::string> frames;
   for (const std::string& line : SplitLines(output)) {
     if (line.rfind("#0 ", 0) == 0) frames.push_back(line);
   }
+  return frames;
+}
+
+TEST_P(GdbTest, NextStepsOverASuspend) {
+  if (Emulator() != nullptr) GTEST_SKIP() << "gdb cannot step here";
+  if (std::get<0>(GetParam()) != 0) GTEST_SKIP() << "lines move in optimised code";
+  const std::string version = RunCommand({"gdb", "-nx", "-batch", "-ex", "show version"}).output;
+  if (version.find(") 13.") == std::string::npos) {
+    GTEST_SKIP() << "other versions stop in the resumer: " << version;
+  }
+  const std::string output = Gdb({"finish", "next", "frame", "next", "frame"});
+  const std::vector<std::string> frames = InnermostFrames(output);
+  ASSERT_EQ(frames.size(), 2U) << output;
   const auto line_of = [](const std::string& frame) {
     return std::atoi(frame.substr(frame.rfind(':') + 1).c_str());
   };
-  ASSERT_EQ(frames.size(), 4U) << output;
   EXPECT_NE(frames[0].find("Inner ("), std::string::npos) << output;
   EXPECT_NE(frames[1].find("Inner ("), std::string::npos) << output;
   EXPECT_EQ(line_of(frames[1]), line_of(frames[0]) + 1) << output;
-  EXPECT_NE(frames[2].find("Body ("), std::string::npos) << output;
-  EXPECT_NE(frames[3].find("::Run<"), std::string::npos) << output;
+}
+
+TEST_P(GdbTest, FinishesOutOfABody) {
+  if (Emulator() != nullptr) GTEST_SKIP() << "gdb cannot step here";
+  const std::string output =
+      Gdb({"delete", "finish", "frame", "finish", "frame", "finish", "frame", "continue"});
+  const std::vector<std::string> frames = InnermostFrames(output);
+  ASSERT_EQ(frames.size(), 3U) << output;
+  EXPECT_NE(frames[0].find("Inner ("), std::string::npos) << output;
+  EXPECT_NE(frames[1].find("Body ("), std::string::npos) << output;
+  EXPECT_NE(frames[2].find("Generator<"), std::string::npos) << output;
   EXPECT_NE(output.find("exited normally"), std::string::npos) << output;
 }
 
