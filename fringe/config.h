@@ -1,9 +1,10 @@
 // What the compiler's flags mean for code that is inlined into users.
 //
 // Every macro is 0 or 1, except those of the mode: exceptions on or off, and AddressSanitizer,
-// ThreadSanitizer, MemorySanitizer or none. Each mode has a `Generator` of its own, in a namespace of its own. A
-// function with a `Generator` or `Yielder` among its parameters does not link across modes. Other
-// ways across, as a result or a member of a class, link; any use of such a generator is then fatal.
+// ThreadSanitizer, MemorySanitizer or none. Each mode has a `Generator` of its own, in a namespace
+// of its own. A function with a `Generator` or `Yielder` among its parameters does not link across
+// modes. Other ways across, as a result or a member of a class, link; any use of such a generator
+// is then fatal.
 //
 // Builds in which a generator cannot work are rejected here, as far as the compiler tells. Code
 // compiled with -fsplit-stack is fatal at the program's first generator (sanitizer_hooks.h). GCC's
