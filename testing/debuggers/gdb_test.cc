@@ -174,12 +174,13 @@ TEST_P(GdbTest, NextStepsOverASuspend) {
 TEST_P(GdbTest, FinishesOutOfABody) {
   if (Emulator() != nullptr) GTEST_SKIP() << "gdb cannot step here";
   const std::string output =
-      Gdb({"delete", "finish", "frame", "finish", "frame", "finish", "frame", "continue"});
+      Gdb({"delete", "finish", "frame", "finish", "frame", "finish", "backtrace", "continue"});
   const std::vector<std::string> frames = InnermostFrames(output);
   ASSERT_EQ(frames.size(), 3U) << output;
   EXPECT_NE(frames[0].find("Inner ("), std::string::npos) << output;
   EXPECT_NE(frames[1].find("Body ("), std::string::npos) << output;
   EXPECT_NE(frames[2].find("Generator<"), std::string::npos) << output;
+  EXPECT_EQ(FramesIn(output).back(), "main") << output;
   EXPECT_NE(output.find("exited normally"), std::string::npos) << output;
 }
 
