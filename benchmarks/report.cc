@@ -406,6 +406,9 @@ std::string ToText(const Report& report, bool markdown) {
     text += "CPU       " + report.cpu.name + " (" + kind + ")\ncompiler  " + kCompiler +
             "\nbuild     " + Build() + "\ndate      " + report.date + "\n";
   }
+  if (markdown) {
+    for (const std::string& warning : report.warnings) text += "\nWarning: " + warning + ".\n";
+  }
   for (const Table& table : report.tables) {
     if (table.lines.empty()) continue;
     std::vector<std::vector<std::string>> rows = {kColumns};
