@@ -6,7 +6,8 @@
 //
 // Every benchmark runs in this one process, many times, in a new random order each time. Other load
 // on the machine then affects all of them alike. The exit status is 1 if a ratio that has a bar
-// could not be measured. A missed bar does not change it.
+// could not be measured, or if a benchmark is missing without a reason. A missed bar does not
+// change it.
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -627,7 +628,12 @@ int Main() {
     std::fprintf(stderr, "report: --repetitions and --seconds must be positive.\n");
     return 2;
   }
-  const std::map<std::string, std::string> missing_peers = RegisterPeers();
+  std::map<std::string, std::string> missing = RegisterPeers();
+#if !defined(__cpp_exceptions)
+  for (const char* const prefix : {"BM_ExceptionThrough", "BM_GeneratorDestroyUnfinished"}) {
+    missing[prefix] = "compile with exceptions";
+  }
+#endif
 
   Report report;
   report.cpu = ParseCpu(ReadFile("/proc/cpuinfo"));
@@ -648,11 +654,12 @@ int Main() {
   for (const Section& section : Sections()) {
     for (const Row& row : section.rows) {
       if (!std::regex_search(row.benchmark, filter)) continue;
-      const auto missing =
-          std::find_if(missing_peers.begin(), missing_peers.end(),
-                       [&row](const auto& peer) { return row.benchmark.starts_with(peer.first); });
-      if (missing != missing_peers.end()) {
-        report.skipped[missing->first] = missing->second;
+      const auto found =
+          std::find_if(missing.begin(), missing.end(), [&row](const auto& prefix_and_reason) {
+            return row.benchmark.starts_with(prefix_and_reason.first);
+          });
+      if (found != missing.end()) {
+        report.skipped[found->first] = found->second;
       } else if (row.needs_bytes > available_bytes / 4 * 3) {
         report.skipped[row.benchmark] =
             "needs " + std::to_string(row.needs_bytes >> 20) + " MiB of memory";
@@ -670,9 +677,11 @@ int Main() {
                               Fixed(other_cpus, 1) + " CPUs meanwhile");
   }
   report.skipped.insert(results.skipped.begin(), results.skipped.end());
+  bool ok = true;
   for (const std::string& name : names) {
     if (!results.times_ns.contains(name) && !report.skipped.contains(name)) {
       report.skipped[name] = "no such benchmark";
+      ok = false;
     }
   }
   for (const Section& section : Sections()) report.tables.push_back(Evaluate(section, results));
@@ -683,7 +692,6 @@ int Main() {
   std::fflush(stdout);
   Print(report.warnings);
 
-  bool ok = true;
   if (const std::string folder = absl::GetFlag(FLAGS_svg); !folder.empty()) {
     const std::filesystem::path path = FromWorkingFolder(folder);
     std::error_code error;

@@ -167,6 +167,7 @@ TEST(ReportTest, WorksWithoutPeers) {
   EXPECT_NE(result.output.find("libboost-fiber-dev"), std::string::npos) << result.output;
   EXPECT_NE(result.output.find("swapcontext"), std::string::npos) << result.output;
   EXPECT_EQ(result.output.find("step of Boost"), std::string::npos) << result.output;
+  EXPECT_EQ(result.output.find("no such benchmark"), std::string::npos) << result.output;
 }
 
 TEST(ReportTest, RejectsUnknownFormats) {
