@@ -3,7 +3,9 @@
 //
 // One iteration of each benchmark is one step of a generator: a `Resume` and the `Suspend` that
 // ends it. It has two switches. Creating and starting the generator is excluded, or shared by
-// `kBatch` iterations.
+// `kBatch` iterations. In a build without exceptions, FRINGE_NEEDS_EXCEPTIONS leaves nothing.
+
+#if defined(__cpp_exceptions) || !FRINGE_NEEDS_EXCEPTIONS
 
 #include <cstddef>
 #include <cstdint>
@@ -100,3 +102,5 @@ void RunRangeFor(benchmark::State& state) {
 }();
 
 }  // namespace
+
+#endif

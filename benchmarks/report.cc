@@ -630,7 +630,10 @@ int Main() {
   }
   std::map<std::string, std::string> missing = RegisterPeers();
 #if !defined(__cpp_exceptions)
-  for (const char* const prefix : {"BM_ExceptionThrough", "BM_GeneratorDestroyUnfinished"}) {
+  for (const char* const prefix :
+       {"BM_ExceptionThrough", "BM_GeneratorDestroyUnfinished", "BM_LoopEcho/exceptions",
+        "BM_LoopCounterByReference/exceptions", "BM_LoopLocalCounter/exceptions",
+        "BM_LoopRangeFor/exceptions"}) {
     missing[prefix] = "compile with exceptions";
   }
 #endif
