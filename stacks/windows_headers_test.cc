@@ -11,9 +11,15 @@
 #error "a header of fringe must not include <windows.h>."
 #endif
 
-int main() {
+#include "gtest/gtest.h"
+
+namespace {
+
+TEST(WindowsHeadersTest, AGeneratorNeedsNothingElse) {
   int sum = 0;
   fringe::Generator<int> gen([](auto& yielder) { yielder.Suspend(6); });
   while (std::optional<int> i = gen.Resume()) sum += *i;
-  return sum == 6 ? 0 : 1;
+  EXPECT_EQ(sum, 6);
 }
+
+}  // namespace
