@@ -25,7 +25,14 @@ _COMPILED_AS_THE_BUILD_SAYS = [
 def _level(tags):
     """Returns the flags of `//testing:fast_compilation`."""
     if [tag for tag in tags if tag in _COMPILED_AS_THE_BUILD_SAYS]:
-        return []
+        # On Windows a switch is a call, which no optimizer sees through.
+        return select({
+            "//testing:fast_compilation_on_windows": [
+                "-O0",
+                "-U_FORTIFY_SOURCE",
+            ],
+            "//conditions:default": [],
+        })
     return select({
         "//testing:fast_compilation_enabled": [
             "-O0",
