@@ -40,37 +40,53 @@ constexpr size_t kReservedBytes = 3 * 4096;
 
 constexpr size_t kRoomAlignment = 64;
 
-// Converts the thread back when it ends, which frees what Windows has allocated for the fiber. A
-// thread that the program has converted is left as it is.
-class ThreadFiber {
- public:
+// Called at the end of a thread that was converted to `fiber`. Frees what Windows has allocated for
+// it.
+void ConvertBack(void* fiber) {
+  // The thread may end in a generator, or the program may have converted it back.
+  if (!IsThreadAFiber() || GetCurrentFiber() != fiber) return;
+  if (!ConvertFiberToThread()) {
+    fringe_fatal(
+        "this thread cannot be converted back from a fiber: let it end only while none of its own "
+        "runs.");
+  }
+}
+
+#if defined(__MINGW32__)
+
+extern "C" int __cxa_thread_atexit(void (*function)(void*), void* argument, void* library) noexcept;
+
+// Not by a thread-local object: MinGW-w64 frees the memory of one before it calls the destructor.
+void ConvertBackAtTheEndOfTheThread(void* fiber) {
+  static char library;
+  __cxa_thread_atexit(&ConvertBack, fiber, &library);
+}
+
+#else
+
+struct ThreadFiber {
   ThreadFiber() = default;
   ThreadFiber(const ThreadFiber&) = delete;
   ThreadFiber& operator=(const ThreadFiber&) = delete;
   ~ThreadFiber() {
-    // The thread may end in a generator, or the program may have converted it back.
-    if (fiber_ == nullptr || !IsThreadAFiber() || GetCurrentFiber() != fiber_) return;
-    if (!ConvertFiberToThread()) {
-      fringe_fatal(
-          "this thread cannot be converted back from a fiber: let it end only while none of its "
-          "own runs.");
-    }
+    if (fiber != nullptr) ConvertBack(fiber);
   }
-
-  // Returns: null if it fails.
-  void* Convert() {
-    fiber_ = ConvertThreadToFiberEx(nullptr, kFlags);
-    return fiber_;
-  }
-
- private:
-  void* fiber_ = nullptr;
+  void* fiber = nullptr;
 };
 
-thread_local ThreadFiber thread_fiber;
+void ConvertBackAtTheEndOfTheThread(void* fiber) {
+  static thread_local ThreadFiber thread_fiber;
+  thread_fiber.fiber = fiber;
+}
+
+#endif
 
 // Not inlined, so that no address of a thread-local variable is kept across a switch.
-[[gnu::noinline]] void* ConvertThread() { return thread_fiber.Convert(); }
+[[gnu::noinline]] void* ConvertThread() {
+  void* const fiber = ConvertThreadToFiberEx(nullptr, kFlags);
+  if (fiber != nullptr) ConvertBackAtTheEndOfTheThread(fiber);
+  return fiber;
+}
 
 // Returns: the fiber that runs. If the thread is not a fiber yet, it is converted; null if that
 //   fails.
