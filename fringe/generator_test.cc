@@ -711,7 +711,6 @@ TEST(GeneratorTest, RecursionOverTwoTreesComparesTheirFringes) {
 }
 
 TEST(GeneratorTest, MayBeResumedOnAnotherThread) {
-  // Not `std::this_thread::get_id`: compilers treat its result as constant within a function.
   std::vector<std::thread::id> ran_on;
   auto gen = MakeGenerator<int>(NewStack(), [&](Yielder<int>& yielder) {
     for (int i = 1; i <= 3; ++i) {
