@@ -43,19 +43,19 @@ constexpr size_t kMaximumLookBytes = size_t{1} << 20;
 // virtual machine, a look then takes microseconds instead of 0.2.
 constinit std::atomic<uint32_t> look_is_running = 0;
 
-class Look {
+class LookLock {
  public:
-  Look() : may_begin_(look_is_running.exchange(1, std::memory_order_acquire) == 0) {}
-  Look(const Look&) = delete;
-  Look& operator=(const Look&) = delete;
-  ~Look() {
-    if (may_begin_) look_is_running.store(0, std::memory_order_release);
+  LookLock() : is_held_(look_is_running.exchange(1, std::memory_order_acquire) == 0) {}
+  LookLock(const LookLock&) = delete;
+  LookLock& operator=(const LookLock&) = delete;
+  ~LookLock() {
+    if (is_held_) look_is_running.store(0, std::memory_order_release);
   }
 
-  bool may_begin() const { return may_begin_; }
+  bool is_held() const { return is_held_; }
 
  private:
-  const bool may_begin_;
+  const bool is_held_;
 };
 
 bool Fits(const StackPool::Options& options) {
@@ -106,7 +106,7 @@ absl::Status PoolCore::Acquire(StackSlot** slot) {
     // It may also be that the thread has not used this cache lately.
     if (!cache->look_is_due()) {
       *slot = cache->Pop();
-    } else if (const Look look; look.may_begin()) {
+    } else if (const LookLock lock; lock.is_held()) {
       cache->BeginPeriod();
       *slot = cache->Pop();
       ReturnBelowLimit(*slot);
@@ -250,7 +250,7 @@ void PoolCore::ToDepot(SlotChain chain) {
   if (!options_.zeroed) {
     for (StackSlot* slot = chain.first; slot != nullptr; slot = slot->next) {
       if (++slot->flushes % kFlushesPerLook != 0) continue;
-      if (const Look look; look.may_begin()) {
+      if (const LookLock lock; lock.is_held()) {
         ReturnBelowLimit(slot);
       } else {
         --slot->flushes;

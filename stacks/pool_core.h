@@ -100,7 +100,7 @@ class PoolCore {
   // Finds how deep an unused stack was used, returns what is too much, and marks it anew.
   void TrimToResidentLimit(StackSlot* slot);
   // Returns what lies below the part that may be kept, if there is any, without counting it. Needs
-  // a look that may begin.
+  // a `LookLock`.
   void ReturnBelowLimit(StackSlot* slot);
   void ReturnMemory(std::byte* start, size_t length_bytes);
   // Returns all of the memory of sorted slots.
