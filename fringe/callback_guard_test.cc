@@ -24,11 +24,6 @@ int ForEach(int count, int (*callback)(void* context, int i), void* context, int
   return result;
 }
 
-// Like expat: calls back to the end, whatever it is told.
-void ForEachToTheEnd(int count, void (*callback)(void* context, int i), void* context) {
-  for (int i = 0; i < count; ++i) callback(context, i);
-}
-
 TEST(CallbackGuardTest, ResultsPassUnchanged) {
   CallbackGuard guard;
   EXPECT_EQ(guard.Call([] { return 7; }, 1), 7);
@@ -74,6 +69,11 @@ TEST(CallbackGuardTest, CallbackSuspends) {
 }
 
 #if FRINGE_EXCEPTIONS
+
+// Like expat: calls back to the end, whatever it is told.
+void ForEachToTheEnd(int count, void (*callback)(void* context, int i), void* context) {
+  for (int i = 0; i < count; ++i) callback(context, i);
+}
 
 TEST(CallbackGuardTest, ExceptionIsRethrownAfterTheFunctionHasReturned) {
   CallbackGuard guard;
