@@ -18,6 +18,7 @@
 #include "fringe/stacks/pooled_stack.h"
 #include "fringe/stacks/span_stack.h"
 #include "fringe/stacks/stack.h"
+#include "fringe/stacks/system_stack.h"
 #include "library.h"
 #include "stacks/os_stack.h"
 

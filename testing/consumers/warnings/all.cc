@@ -18,12 +18,14 @@
 #include "fringe/stacks/pooled_stack.h"
 #include "fringe/stacks/span_stack.h"
 #include "fringe/stacks/stack.h"
+#include "fringe/stacks/system_stack.h"
 #include "stacks/default_stack.h"
 #include "stacks/malloc_stack.h"
 #include "stacks/os_stack.h"
 #include "stacks/pooled_stack.h"
 #include "stacks/span_stack.h"
 #include "stacks/stack.h"
+#include "stacks/system_stack.h"
 
 static_assert(fringe::GuardedStack<fringe::DefaultStack>);
 
