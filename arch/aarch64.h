@@ -113,6 +113,10 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   record->resumer.sp = nullptr;
 }
 
+inline bool HasStarted(const LinkRecord* record) {
+  return record->generator.pc != fringe_aarch64_start_address;
+}
+
 [[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
   size_t sp;
   asm volatile("mov %0, sp" : "=r"(sp));

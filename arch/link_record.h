@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "shadow_stack.h"
+
 namespace fringe::arch {
 
 // A stack is memory, and no object of the system (windows_fiber.h).
@@ -94,6 +96,29 @@ inline uintptr_t Closed(const LinkRecord* record) {
 inline void Close(LinkRecord* record, uintptr_t reason) {
   record->resumer.sp = reinterpret_cast<void*>(reason);
 }
+
+#if defined(__aarch64__) || defined(__x86_64__)
+// CPUs with shadow stacks.
+
+// Whether the generator of `record` has been resumed since `Init`.
+//
+// Requires: the generator is suspended.
+inline bool HasStarted(const LinkRecord* record);
+
+// Keeps the shadow stack of a suspended generator, in words that are the resumer's while the
+// generator runs.
+inline void KeepShadowStack(LinkRecord* record, ShadowStack shadow_stack) {
+  record->resumer.pc = shadow_stack.token;
+  record->resumer.bp = shadow_stack.empty_token;
+}
+
+// Returns: the shadow stack that `KeepShadowStack` was called with.
+//
+// Requires: the generator has been suspended since.
+inline ShadowStack ShadowStackOf(const LinkRecord* record) {
+  return {record->resumer.pc, record->resumer.bp};
+}
+#endif
 
 // Returns: the distance from `address` down to the stack pointer of the calling function, in bytes.
 //   It wraps around if the stack pointer is above.

@@ -101,6 +101,12 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
   record->resumer.sp = nullptr;
 }
 
+inline bool HasStarted(const LinkRecord* record) {
+  // The record's address may stay in `rbp`, but not together with the trampoline's at `rsp`.
+  return record->generator.fp != record ||
+         *static_cast<void* const*>(record->generator.sp) != fringe_x86_64_return_address;
+}
+
 [[gnu::always_inline]] inline size_t StackBytesBelow(const void* address) {
   auto distance = reinterpret_cast<size_t>(address);
   asm volatile("{subq %%rsp, %0|sub %0, rsp}" : "+r"(distance) : : "cc");

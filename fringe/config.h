@@ -2,9 +2,9 @@
 //
 // Every macro is 0 or 1, except those of the mode: exceptions on or off, and AddressSanitizer,
 // ThreadSanitizer, MemorySanitizer or none. Each mode has a `Generator` of its own, in a namespace
-// of its own. A function with a `Generator` or `Yielder` among its parameters does not link across
-// modes. Other ways across, as a result or a member of a class, link; any use of such a generator
-// is then fatal.
+// of its own, and another if it supports hardware shadow stacks. A function with a `Generator` or
+// `Yielder` among its parameters does not link across modes. Other ways across, as a result or a
+// member of a class, link; any use of such a generator is then fatal.
 //
 // Builds in which a generator cannot work are rejected here, as far as the compiler tells. Code
 // compiled with -fsplit-stack is fatal at the program's first generator (sanitizer_hooks.h). GCC's
@@ -83,31 +83,43 @@ static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
 #define FRINGE_DEFAULT_STACK 0
 #endif
 
+// Whether generators can run on a thread with a hardware shadow stack (docs/platforms.md). On if
+// the compiler is told that the program shall have one, as Arm's C Language Extensions define the
+// macro, or with `--//flags:shadow_stacks`.
+#if defined(__aarch64__) && defined(__LP64__) && (defined(__linux__) || !__STDC_HOSTED__) && \
+    (defined(FRINGE_WANTS_SHADOW_STACKS) || defined(__ARM_FEATURE_GCS_DEFAULT))
+#define FRINGE_SHADOW_STACKS 1
+#define FRINGE_ABI_OF(mode) mode##_shadow_stacks
+#else
+#define FRINGE_SHADOW_STACKS 0
+#define FRINGE_ABI_OF(mode) mode
+#endif
+
 // The mode: its number, and the namespace that is named after it.
 #if FRINGE_EXCEPTIONS && !FRINGE_ASAN && !FRINGE_TSAN && !FRINGE_MSAN
 #define FRINGE_MODE 0
-#define FRINGE_ABI exceptions
+#define FRINGE_ABI FRINGE_ABI_OF(exceptions)
 #elif !FRINGE_ASAN && !FRINGE_TSAN && !FRINGE_MSAN
 #define FRINGE_MODE 1
-#define FRINGE_ABI no_exceptions
+#define FRINGE_ABI FRINGE_ABI_OF(no_exceptions)
 #elif FRINGE_EXCEPTIONS && FRINGE_ASAN
 #define FRINGE_MODE 2
-#define FRINGE_ABI exceptions_asan
+#define FRINGE_ABI FRINGE_ABI_OF(exceptions_asan)
 #elif FRINGE_ASAN
 #define FRINGE_MODE 3
-#define FRINGE_ABI no_exceptions_asan
+#define FRINGE_ABI FRINGE_ABI_OF(no_exceptions_asan)
 #elif FRINGE_EXCEPTIONS && FRINGE_TSAN
 #define FRINGE_MODE 4
-#define FRINGE_ABI exceptions_tsan
+#define FRINGE_ABI FRINGE_ABI_OF(exceptions_tsan)
 #elif FRINGE_TSAN
 #define FRINGE_MODE 5
-#define FRINGE_ABI no_exceptions_tsan
+#define FRINGE_ABI FRINGE_ABI_OF(no_exceptions_tsan)
 #elif FRINGE_EXCEPTIONS
 #define FRINGE_MODE 6
-#define FRINGE_ABI exceptions_msan
+#define FRINGE_ABI FRINGE_ABI_OF(exceptions_msan)
 #else
 #define FRINGE_MODE 7
-#define FRINGE_ABI no_exceptions_msan
+#define FRINGE_ABI FRINGE_ABI_OF(no_exceptions_msan)
 #endif
 
 #endif  // FRINGE_CONFIG_H_

@@ -76,13 +76,15 @@ class alignas(arch::LinkRecord) Control {
 
   // Lets the first `Resume` call `entry` on the stack below `sp`.
   //
-  // Errors: fatal if the thread runs with a hardware shadow stack.
+  // Errors: fatal if the thread runs with a hardware shadow stack that is not supported.
   void Start(std::byte* sp, arch::Entry entry) {
+#if !FRINGE_SHADOW_STACKS
     if (arch::ShadowStackIsOn()) [[unlikely]] {
       fringe_fatal(
           "generators cannot run with a hardware shadow stack, which a switch does not change: run "
           "the program without one.");
     }
+#endif
     arch::Init(&record_, sp, entry);
     if constexpr (FRINGE_MODE != 0) arch::Close(&record_, OpenValue());
   }
@@ -97,6 +99,7 @@ class alignas(arch::LinkRecord) Control {
   bool is_suspended() const {
     const uintptr_t closed = arch::Closed(&record_);
     if (closed == OpenValue() || closed == kInHandler) return true;
+    if (FRINGE_SHADOW_STACKS && (closed == kShadowed || closed == kShadowedInHandler)) return true;
     CheckMode();
     return false;
   }
@@ -117,6 +120,7 @@ class alignas(arch::LinkRecord) Control {
     } else if (closed < kReasons * kModes) {
       mode = closed / kReasons;
     }
+    if (FRINGE_SHADOW_STACKS && mode == kShadowedMode) return;
     if (mode != FRINGE_MODE) FailInOtherMode();
   }
 
@@ -129,13 +133,16 @@ class alignas(arch::LinkRecord) Control {
     if (((arch::Closed(&record_) ^ OpenValue()) | thread_state->bits()) != 0) [[unlikely]] {
       return ResumeSlow(word);
     }
+    if (NeedsShadowStack()) [[unlikely]] {
+      return ResumeSlow(word);
+    }
     const arch::Message message = Switch(word);
     if (thread_state->bits() != 0) [[unlikely]] {
       return SetAside(message, thread_state);
     }
     return message;
 #else
-    if (arch::Closed(&record_) != OpenValue()) [[unlikely]] {
+    if (arch::Closed(&record_) != OpenValue() || NeedsShadowStack()) [[unlikely]] {
       return ResumeSlow(word);
     }
     return Switch(word);
@@ -146,7 +153,7 @@ class alignas(arch::LinkRecord) Control {
   // must not suspend.
   //
   // Returns: the word passed to `Finish`.
-  uintptr_t Call(uintptr_t word) { return Switch(word).word; }
+  uintptr_t Call(uintptr_t word) { return SwitchBoth(word).word; }
 
   // Passes `word` to the resumer and waits for the next resume. Called by the generator.
   //
@@ -191,6 +198,17 @@ class alignas(arch::LinkRecord) Control {
   //   generator and its stack must be left as they are.
   [[gnu::always_inline]] bool Cancel() {
     return arch::Closed(&record_) == kFinished || CancelUnfinished();
+  }
+
+  // Releases what a generator that is abandoned at its current point has, apart from its stack.
+  void Abandon() {
+    CheckMode();
+#if FRINGE_SHADOW_STACKS
+    const uintptr_t closed = arch::Closed(&record_);
+    if (closed == kShadowed || closed == kShadowedInHandler) {
+      fringe_release_shadow_stack(arch::ShadowStackOf(&record_), size_bytes_);
+    }
+#endif
   }
 
   // Called by the resumer when `Resume` has returned `word` without a record: rethrows the
@@ -244,7 +262,7 @@ class alignas(arch::LinkRecord) Control {
  private:
   // The record of a generator that is not running is closed with one of `kReasons` numbers of the
   // mode, or with one of the special values of `OpenValue`.
-  static constexpr uintptr_t kModes = 8;  // FRINGE_MODE is less
+  static constexpr uintptr_t kModes = 16;  // FRINGE_MODE and kShadowedMode are less
   static constexpr uintptr_t kReasons = 4;
   // Between the record and `size_bytes_`, as `IsRunningAt` and tools/gdb/fringe.py expect.
   static constexpr size_t kWordsBeforeSize = FRINGE_MODE < 2 ? FRINGE_MODE : 2;
@@ -256,6 +274,11 @@ class alignas(arch::LinkRecord) Control {
   static constexpr uintptr_t kFinished = 1 + kReasons * FRINGE_MODE;
   // Suspended, with an exception state to be restored.
   static constexpr uintptr_t kInHandler = 2 + kReasons * FRINGE_MODE;
+  // Suspended, with a shadow stack, whose words the record keeps. A resume by code that has no
+  // support for shadow stacks finds another mode.
+  static constexpr uintptr_t kShadowedMode = 8 + FRINGE_MODE;
+  static constexpr uintptr_t kShadowed = 3 + kReasons * kShadowedMode;
+  static constexpr uintptr_t kShadowedInHandler = 2 + kReasons * kShadowedMode;
 
   // Returns: the value of `Closed` while the generator is suspended. It differs from mode to mode,
   //   so that a resume by code of another mode leaves the fast path. Both modes without a sanitizer
@@ -302,6 +325,62 @@ class alignas(arch::LinkRecord) Control {
     return message;
   }
 
+  // Whether a resume on this thread must switch the shadow stack too.
+  [[gnu::always_inline]] static bool NeedsShadowStack() {
+#if FRINGE_SHADOW_STACKS
+    return arch::ShadowStackIsOnNow();
+#else
+    return false;
+#endif
+  }
+
+  // As `Switch`, with the shadow stack of the thread if it has one. Both of its switches are on the
+  // resumer's side. So the generator's side, which may be another's code, has nothing to do.
+  arch::Message SwitchBoth(uintptr_t word, bool cancels = false) {
+#if FRINGE_SHADOW_STACKS
+    const uintptr_t closed = arch::Closed(&record_);
+    const bool has_shadow_stack = closed == kShadowed || closed == kShadowedInHandler;
+    if (arch::ShadowStackIsOnNow()) {
+      arch::ShadowStack shadow_stack =
+          has_shadow_stack ? arch::ShadowStackOf(&record_) : AcquireShadowStack();
+      void* const resumer_token = arch::SwitchShadowStack(shadow_stack.token);
+      const arch::Message message = Switch(word, cancels);
+      shadow_stack.token = arch::SwitchShadowStack(resumer_token);
+      if (message.record == nullptr) {
+        fringe_release_shadow_stack(shadow_stack, size_bytes_);
+      } else {
+        arch::KeepShadowStack(&record_, shadow_stack);
+        arch::Close(&record_, kShadowed);
+      }
+      return message;
+    }
+    if (has_shadow_stack) [[unlikely]] {
+      fringe_fatal(
+          "a generator that has run with a hardware shadow stack cannot continue on a thread "
+          "without one: resume and destroy it on threads that have one.");
+    }
+#endif
+    return Switch(word, cancels);
+  }
+
+#if FRINGE_SHADOW_STACKS
+  // Returns: a shadow stack for a generator that has none.
+  arch::ShadowStack AcquireShadowStack() {
+    if (arch::HasStarted(&record_)) {
+      fringe_fatal(
+          "a generator that has run without a hardware shadow stack cannot continue on a thread "
+          "with one: resume and destroy it on threads that have none.");
+    }
+    void* const token = fringe_acquire_shadow_stack(size_bytes_);
+    if (token == nullptr) {
+      fringe_fatal(
+          "map_shadow_stack failed for a generator: destroy other generators, or raise the limits "
+          "of memory and vm.max_map_count.");
+    }
+    return {token, token};
+  }
+#endif
+
   [[gnu::noinline]] bool CancelUnfinished() {
     if (!is_suspended()) {
 #if __STDC_HOSTED__
@@ -331,13 +410,16 @@ class alignas(arch::LinkRecord) Control {
 #if FRINGE_EXCEPTIONS
     ExceptionState* const thread_state = InitThreadExceptionState();
     const ExceptionState resumer_state = *thread_state;
-    *thread_state = arch::Closed(&record_) == kInHandler ? exception_state_ : ExceptionState();
-    arch::Message message = Switch(word, cancels);
+    const uintptr_t closed = arch::Closed(&record_);
+    *thread_state = closed == kInHandler || (FRINGE_SHADOW_STACKS && closed == kShadowedInHandler)
+                        ? exception_state_
+                        : ExceptionState();
+    arch::Message message = SwitchBoth(word, cancels);
     if (thread_state->bits() != 0) message = SetAside(message, thread_state);
     *thread_state = resumer_state;
     return message;
 #else
-    return Switch(word, cancels);
+    return SwitchBoth(word, cancels);
 #endif
   }
 
@@ -359,7 +441,8 @@ class alignas(arch::LinkRecord) Control {
   // Returns: `message`, so that the fast path need not keep it across the call.
   [[gnu::noinline]] arch::Message SetAside(arch::Message message, ExceptionState* thread_state) {
     exception_state_ = std::exchange(*thread_state, {});
-    arch::Close(&record_, kInHandler);
+    const bool is_shadowed = FRINGE_SHADOW_STACKS && arch::Closed(&record_) == kShadowed;
+    arch::Close(&record_, is_shadowed ? kShadowedInHandler : kInHandler);
     return message;
   }
 

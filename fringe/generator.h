@@ -380,7 +380,7 @@ class Generator {
   // Requires: not moved from, and not running.
   // Returns: the stack, for any use.
   [[nodiscard]] StackT UnsafeUnwrap() && {
-    control_->CheckMode();
+    control_->Abandon();
     std::destroy_at(std::exchange(control_, nullptr));
     return std::move(stack_);
   }
