@@ -137,6 +137,19 @@ LEGS = [
             "g++-mingw-w64-x86-64-posix=x86_64-w64-mingw32-g++-posix",
         ),
     ),
+    # bochs-term keeps apt from installing the emulator's graphical parts.
+    script(
+        "x86-shadow-stack",
+        "testing/x86_shadow_stack/run",
+        programs=(
+            "bochs",
+            "bochs-term=/usr/lib/*/bochs/plugins/libbx_term_gui.so",
+            "bochsbios=/usr/share/bochs/BIOS-bochs-latest",
+            "clang-14",
+            "clang-19",
+            "vgabios=/usr/share/bochs/VGABIOS-lgpl-latest",
+        ),
+    ),
     bazel(
         "aarch64-hardened",
         targets=("//testing/hardening/...",)

@@ -1,0 +1,329 @@
+// The machine, and the way from the reset to the program. Compiled without vector registers,
+// because handlers do not save any, and without CET, because ring 0 has no shadow stack.
+
+#include "testing/x86_shadow_stack/machine.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "arch/fatal.h"
+#include "testing/bare_metal/machine.h"
+
+extern "C" {
+// boot.S.
+extern const char fringe_testing_handlers[];
+extern const char fringe_testing_attempt_failed[];
+extern uint64_t fringe_testing_descriptors[];
+extern uintptr_t fringe_testing_attempt_sp;
+extern uintptr_t fringe_testing_attempt_ssp;
+int fringe_testing_attempt(void (*function)());
+[[noreturn]] void fringe_testing_enter_ring_3(void (*function)());
+
+// image.ld.
+extern char fringe_testing_supervisor_stack[];
+extern const char fringe_testing_tdata[];
+extern const char fringe_testing_tdata_end[];
+extern const char fringe_testing_tbss_end[];
+using Constructor = void (*)();
+extern const Constructor fringe_testing_constructors[];
+extern const Constructor fringe_testing_constructors_end[];
+
+// Called by boot.S.
+struct Frame {
+  uint64_t vector;
+  uint64_t error;
+  uint64_t pc;
+  uint64_t cs;
+  uint64_t flags;
+  uint64_t sp;
+  uint64_t ss;
+};
+void fringe_testing_handle(Frame* frame);
+[[noreturn]] void fringe_testing_start();
+}
+
+namespace fringe::testing {
+
+constinit volatile Interruption fringe_testing_interruption = {};
+
+namespace {
+
+constexpr uint8_t kTimerVector = 64;
+constexpr uint32_t kRing3 = 3;
+constexpr uint64_t kTrapFlag = 0x100;
+
+// Model-specific registers. The control register's bits are those that Linux sets, and with
+// -fcf-protection=branch those that enforce landing pads: libgcc jumps to some without (`notrack`).
+constexpr uint32_t kUserControl = 0x6a0;
+constexpr uint32_t kUserShadowStackPointer = 0x6a7;
+constexpr uint32_t kThreadPointer = 0xc0000100;
+constexpr uint64_t kShadowStackEnable = 1;
+#if FRINGE_TESTING_LANDING_PADS
+constexpr uint64_t kUserControlBits = kShadowStackEnable | 4 | 16;
+#else
+constexpr uint64_t kUserControlBits = kShadowStackEnable;
+#endif
+
+// The shadow stacks: every other page from 4 GiB on, as nothing is around each. The same memory is
+// writable below, because ring 3 cannot write a token.
+constexpr uintptr_t kPageBytes = 4096;
+constexpr size_t kMostShadowStacks = 256;
+constexpr uintptr_t kShadowStacks = uintptr_t{4} << 30;
+constexpr uintptr_t kWritable = uintptr_t{4} << 20;
+
+bool has_shadow_stack = false;
+size_t shadow_stacks = 0;
+uint64_t steps = 0;
+Fault last_fault;
+
+void Out8(uint16_t port, uint8_t value) { asm volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
+
+void WriteMsr(uint32_t number, uint64_t value) {
+  asm volatile("wrmsr"
+               :
+               : "c"(number), "a"(static_cast<uint32_t>(value)),
+                 "d"(static_cast<uint32_t>(value >> 32))
+               : "memory");
+}
+
+// A register of the local APIC ("Advanced Programmable Interrupt Controller" in volume 3).
+volatile uint32_t& Apic(uintptr_t offset) {
+  return *reinterpret_cast<volatile uint32_t*>(0xfee00000 + offset);
+}
+
+volatile uint64_t& WritableWord(uintptr_t address) {
+  const uintptr_t offset = address - kShadowStacks;
+  return *reinterpret_cast<volatile uint64_t*>(kWritable + offset / (2 * kPageBytes) * kPageBytes +
+                                               offset % kPageBytes);
+}
+
+void WriteHex(uint64_t number) {
+  char digits[17] = {};
+  for (int i = 15; i >= 0; --i, number >>= 4) digits[i] = "0123456789abcdef"[number & 15];
+  Write("0x");
+  Write(digits);
+}
+
+[[noreturn]] void Fail(const Frame& frame) {
+  uint64_t address;
+  asm volatile("movq %%cr2, %0" : "=r"(address));
+  const struct {
+    const char* name;
+    uint64_t value;
+  } values[] = {{"exception ", frame.vector},
+                {", error code ", frame.error},
+                {", at ", frame.pc},
+                {", stack pointer ", frame.sp},
+                {", address ", address}};
+  Write("unexpected ");
+  for (const auto& [name, value] : values) {
+    Write(name);
+    WriteHex(value);
+  }
+  Write("\n");
+  End(kUnexpected);
+}
+
+// --- Start ---------------------------------------------------------------------------------------
+
+// Descriptors of gates and of the task are in volume 3, "Interrupt and exception handling" and
+// "Task management".
+struct Gate {
+  uint16_t address_0;
+  uint16_t segment;
+  uint16_t kind;
+  uint16_t address_16;
+  uint32_t address_32;
+  uint32_t reserved;
+};
+
+void StartExceptions() {
+  static Gate gates[kTimerVector + 1];
+  for (size_t i = 0; i <= kTimerVector; ++i) {
+    const auto address = reinterpret_cast<uintptr_t>(fringe_testing_handlers) + 32 * i;
+    constexpr uint16_t kInterruptGate = 0x8e00;
+    gates[i] = {static_cast<uint16_t>(address),
+                8,
+                kInterruptGate,
+                static_cast<uint16_t>(address >> 16),
+                static_cast<uint32_t>(address >> 32),
+                0};
+  }
+  struct [[gnu::packed]] {
+    uint16_t last_byte;
+    const void* first;
+  } const pointer = {sizeof gates - 1, gates};
+  asm volatile("lidt %0" : : "m"(pointer));
+
+  // The task holds the stack of handlers, which the CPU changes to.
+  static struct [[gnu::packed]] {
+    uint32_t reserved;
+    const void* stack;
+    uint32_t others[23];
+  } task = {};
+  task.stack = fringe_testing_supervisor_stack;
+  const auto address = reinterpret_cast<uintptr_t>(&task);
+  constexpr uint64_t kAvailableTask = uint64_t{0x89} << 40;
+  fringe_testing_descriptors[6] = (sizeof task - 1) | (address & 0xffffff) << 16 | kAvailableTask |
+                                  (address >> 24 & 0xff) << 56;
+  fringe_testing_descriptors[7] = address >> 32;
+  asm volatile("ltr %w0" : : "r"(0x30) : "memory");
+
+  // The legacy interrupt controllers have the vectors of exceptions: all of it is masked.
+  Out8(0x21, 0xff);
+  Out8(0xa1, 0xff);
+  Apic(0xf0) = 0x1ff;          // enabled; spurious interrupts are vector 255
+  Apic(0x3e0) = 0xb;           // divide by 1
+  Apic(0x320) = kTimerVector;  // the timer, once
+}
+
+bool CpuHasShadowStacks() {
+  uint32_t highest = 0;
+  uint32_t features = 0;
+  asm volatile("cpuid" : "+a"(highest) : : "rbx", "rcx", "rdx");
+  if (highest < 7) return false;
+  uint32_t leaf = 7;
+  asm volatile("cpuid" : "+a"(leaf), "+c"(features) : : "rbx", "rdx");
+  return (features >> 7 & 1) != 0;
+}
+
+// A page of a shadow stack is present, for every ring, accessed, dirty, and not writable. The
+// levels above it are writable.
+void StartShadowStacks() {
+  alignas(kPageBytes) static uint64_t directory[512];
+  alignas(kPageBytes) static uint64_t table[512];
+  for (size_t i = 0; i < kMostShadowStacks; ++i) {
+    table[2 * i] = (kWritable + kPageBytes * i) | 0x65;
+  }
+  directory[0] = reinterpret_cast<uintptr_t>(table) | 7;
+  auto* const directory_pointers = reinterpret_cast<volatile uint64_t*>(0x2000);
+  directory_pointers[kShadowStacks >> 30] = reinterpret_cast<uintptr_t>(directory) | 7;
+  uint64_t control;
+  asm volatile("movq %%cr4, %0" : "=r"(control));
+  asm volatile("movq %0, %%cr4" : : "r"(control | uint64_t{1} << 23) : "memory");  // CET
+  // The thread's own: without its token, because it is in use.
+  WriteMsr(kUserShadowStackPointer, MapShadowStack() + 8);
+  WriteMsr(kUserControl, kUserControlBits);
+  has_shadow_stack = true;
+}
+
+// The thread pointer, with the address of itself there and the thread's variables below.
+void StartThread() {
+  constexpr size_t kWords = 128;
+  alignas(64) static uint64_t memory[kWords + 1];
+  memory[kWords] = reinterpret_cast<uintptr_t>(&memory[kWords]);
+  // The linker aligns the whole as the strictest variable, which is 8 here.
+  const size_t bytes =
+      static_cast<size_t>(fringe_testing_tbss_end - fringe_testing_tdata + 7) & ~size_t{7};
+  auto* out = reinterpret_cast<char*>(&memory[kWords]) - bytes;
+  for (const char* in = fringe_testing_tdata; in != fringe_testing_tdata_end; ++in) *out++ = *in;
+  WriteMsr(kThreadPointer, memory[kWords]);
+}
+
+void RunProgram() {
+  for (const Constructor* constructor = fringe_testing_constructors;
+       constructor != fringe_testing_constructors_end; ++constructor) {
+    (*constructor)();
+  }
+  fringe_testing_main();
+  Write("fringe_testing_main has returned\n");
+  End(kWrong);
+}
+
+}  // namespace
+
+// --- Interface -----------------------------------------------------------------------------------
+
+void Write(const char* text) {
+  for (; *text != '\0'; ++text) Out8(0xe9, static_cast<uint8_t>(*text));
+}
+
+void WriteNumber(uintptr_t number) {
+  char digits[24];
+  char* digit = digits + sizeof digits;
+  *--digit = '\0';
+  do {
+    *--digit = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number != 0);
+  Write(digit);
+}
+
+// Bochs always exits with the same status: the last line of the console has the image's.
+void End(Status status) {
+  Write("status ");
+  WriteNumber(status);
+  Write("\n");
+  for (const char* letter = "Shutdown"; *letter != '\0'; ++letter) {
+    Out8(0x8900, static_cast<uint8_t>(*letter));
+  }
+  for (;;) {
+  }
+}
+
+void StartTimer(uint32_t ticks) {
+  Apic(0x380) = ticks;  // initial count
+}
+
+bool HasShadowStack() { return has_shadow_stack; }
+
+Fault Attempt(void (*function)()) {
+  last_fault = Fault{kNone, 0, 0, 0};
+  fringe_testing_attempt(function);
+  return last_fault;
+}
+
+uint64_t InSingleSteps(void (*function)()) {
+  const uint64_t before = steps;
+  asm volatile("pushfq\n\torq %0, (%%rsp)\n\tpopfq" : : "i"(kTrapFlag) : "memory", "cc");
+  function();
+  asm volatile("pushfq\n\tandq %0, (%%rsp)\n\tpopfq" : : "i"(~kTrapFlag) : "memory", "cc");
+  return steps - before;
+}
+
+uintptr_t MapShadowStack() {
+  if (shadow_stacks == kMostShadowStacks) return 0;
+  const uintptr_t end = kShadowStacks + 2 * kPageBytes * shadow_stacks++ + kPageBytes;
+  WritableWord(end - 8) = end | 1;
+  return end - 8;
+}
+
+uint64_t ReadShadowStack(uintptr_t address) { return WritableWord(address); }
+
+// Called on misuse of a generator.
+extern "C" void fringe_fatal(const char* sentence) {
+  Write("fringe: ");
+  Write(sentence);
+  Write("\n");
+  End(kFatal);
+}
+
+}  // namespace fringe::testing
+
+void fringe_testing_handle(Frame* frame) {
+  using namespace fringe::testing;
+  if (frame->vector == 1) {
+    ++steps;
+  } else if (frame->vector == kTimerVector) {
+    fringe_testing_interruption.pc = frame->pc;
+    fringe_testing_interruption.sp = frame->sp;
+    Apic(0xb0) = 0;  // end of interrupt
+  } else if (fringe_testing_attempt_sp == 0 || (frame->cs & kRing3) != kRing3) {
+    Fail(*frame);
+  } else {
+    last_fault = Fault{frame->vector, frame->error, frame->pc, frame->sp};
+    frame->pc = reinterpret_cast<uintptr_t>(fringe_testing_attempt_failed);
+    frame->sp = fringe_testing_attempt_sp;
+    frame->flags &= ~kTrapFlag;
+    // `iretq` loads it from there.
+    if (has_shadow_stack) WriteMsr(kUserShadowStackPointer, fringe_testing_attempt_ssp);
+  }
+}
+
+void fringe_testing_start() {
+  using namespace fringe::testing;
+  StartExceptions();
+  StartThread();
+  if (CpuHasShadowStacks()) StartShadowStacks();
+  fringe_testing_enter_ring_3(&RunProgram);
+}
