@@ -356,8 +356,8 @@ class alignas(arch::LinkRecord) Control {
     }
     if (has_shadow_stack) [[unlikely]] {
       fringe_fatal(
-          "a generator that has run with a hardware shadow stack cannot continue on a thread "
-          "without one: resume and destroy it on threads that have one.");
+          "a generator that was started with a hardware shadow stack cannot continue without one: "
+          "turn it on in every thread.");
     }
 #endif
     return Switch(word, cancels);
@@ -368,8 +368,8 @@ class alignas(arch::LinkRecord) Control {
   arch::ShadowStack AcquireShadowStack() {
     if (arch::HasStarted(&record_)) {
       fringe_fatal(
-          "a generator that has run without a hardware shadow stack cannot continue on a thread "
-          "with one: resume and destroy it on threads that have none.");
+          "a generator that was started without a hardware shadow stack cannot continue with one: "
+          "turn it on before the first generator is resumed.");
     }
     void* const token = fringe_acquire_shadow_stack(size_bytes_);
     if (token == nullptr) {
