@@ -11,13 +11,9 @@
 
 namespace arch = fringe::arch;
 
-// For the debugger.
+// For the debugger. `main` sets both, so that the linker keeps them.
 const arch::LinkRecord* volatile the_record;
-#if defined(__thumb__)
-volatile int frame_pointer = 7;
-#else
-volatile int frame_pointer = 11;
-#endif
+volatile int frame_pointer;
 
 // Every switch leaves another value in the register that both sides save.
 [[gnu::always_inline]] inline void SetBasePointer(int value) {
@@ -55,6 +51,11 @@ int main() {
   const fringe::testing::OrderedStacks stacks;
   const fringe::testing::RawGenerator<fringe::SpanStack> generator(stacks.below, &Body);
   the_record = generator.record();
+#if defined(__thumb__)
+  frame_pointer = 7;
+#else
+  frame_pointer = 11;
+#endif
   for (int number = 1; number <= kResumes; ++number) AboveResumer(generator.record(), number);
   return 0;
 }
