@@ -122,7 +122,7 @@ LEGS = [
     bazel("ppc64le", tags=COMPILER),
     bazel(
         "windows",
-        tags="fringe,stacks,examples,registers,-lto,-valgrind",
+        tags="-lto,-valgrind",
         targets=("//fringe/...", "//stacks:windows_fiber_stack_test", "//stacks:windows_headers_test")
         + ("//examples:quickstart_test", "//examples:same_fringe_test")
         + ("//testing/registers/random_programs:random_programs_test",),

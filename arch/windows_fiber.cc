@@ -57,9 +57,11 @@ void ConvertBack(void* fiber) {
 extern "C" int __cxa_thread_atexit(void (*function)(void*), void* argument, void* library) noexcept;
 
 // Not by a thread-local object: MinGW-w64 frees the memory of one before it calls the destructor.
-void ConvertBackAtTheEndOfTheThread(void* fiber) {
+//
+// Returns: false if the heap has no memory.
+bool ConvertBackAtTheEndOfTheThread(void* fiber) {
   static char library;
-  __cxa_thread_atexit(&ConvertBack, fiber, &library);
+  return __cxa_thread_atexit(&ConvertBack, fiber, &library) == 0;
 }
 
 #else
@@ -74,9 +76,10 @@ struct ThreadFiber {
   void* fiber = nullptr;
 };
 
-void ConvertBackAtTheEndOfTheThread(void* fiber) {
+bool ConvertBackAtTheEndOfTheThread(void* fiber) {
   static thread_local ThreadFiber thread_fiber;
   thread_fiber.fiber = fiber;
+  return true;
 }
 
 #endif
@@ -84,8 +87,10 @@ void ConvertBackAtTheEndOfTheThread(void* fiber) {
 // Not inlined, so that no address of a thread-local variable is kept across a switch.
 [[gnu::noinline]] void* ConvertThread() {
   void* const fiber = ConvertThreadToFiberEx(nullptr, kFlags);
-  if (fiber != nullptr) ConvertBackAtTheEndOfTheThread(fiber);
-  return fiber;
+  if (fiber == nullptr || ConvertBackAtTheEndOfTheThread(fiber)) return fiber;
+  ConvertBack(fiber);
+  SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+  return nullptr;
 }
 
 // Returns: the fiber that runs. If the thread is not a fiber yet, it is converted; null if that

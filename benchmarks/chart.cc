@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "benchmarks/numbers.h"
+
 namespace fringe::benchmarks {
 namespace {
 
@@ -38,23 +40,9 @@ std::string Escape(const std::string& text) {
   return escaped;
 }
 
-std::string Number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.1f", value);
-  return text;
-}
+std::string Number(double value) { return Fixed(value, 1); }
 
-// Returns: the value with two or three digits, and separators of thousands.
-std::string Label(double value) {
-  char text[32];
-  const int decimals = value < 10 ? 2 : value < 100 ? 1 : 0;
-  std::snprintf(text, sizeof(text), "%.*f", decimals, value);
-  std::string label = text;
-  if (decimals == 0) {
-    for (size_t i = label.size(); i > 3;) label.insert(i -= 3, ",");
-  }
-  return label;
-}
+std::string Label(double value) { return value < 100 ? Short(value) : WithCommas(Short(value)); }
 
 // A position on an axis, without trailing zeros.
 std::string TickLabel(double value) {

@@ -37,6 +37,7 @@
 #include "benchmark/benchmark.h"
 #include "benchmarks/bars.h"
 #include "benchmarks/chart.h"
+#include "benchmarks/numbers.h"
 #include "benchmarks/peers.h"
 #include "benchmarks/rows.h"
 #include "benchmarks/runs.h"
@@ -310,16 +311,7 @@ std::vector<BarLine> EvaluateBars(const Results& results, CpuKind kind) {
 
 // --- Formats -------------------------------------------------------------------------------------
 
-std::string Fixed(double number, int decimals) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", decimals, number);
-  return text;
-}
-
-// Returns: the number with three digits.
-std::string Short(double number) { return Fixed(number, number < 10 ? 2 : number < 100 ? 1 : 0); }
-
-std::string Short(std::optional<double> number) {
+std::string ShortOrEmpty(std::optional<double> number) {
   return number.has_value() ? Short(*number) : std::string();
 }
 
@@ -331,8 +323,12 @@ std::string Plain(std::string text) {
 }
 
 std::vector<std::string> Cells(const Line& line) {
-  return {line.row.label,      Short(line.time_ns.value), Percent(line.time_ns.spread),
-          Short(line.to_call), Short(line.to_peer),       line.peer};
+  return {line.row.label,
+          Short(line.time_ns.value),
+          Percent(line.time_ns.spread),
+          ShortOrEmpty(line.to_call),
+          ShortOrEmpty(line.to_peer),
+          line.peer};
 }
 
 std::vector<std::string> Cells(const BarLine& line) {
@@ -616,6 +612,20 @@ void Print(const std::vector<std::string>& warnings) {
   }
 }
 
+// Returns: nothing if the regular expression has an error. Without exceptions, that ends the
+// program.
+std::optional<std::regex> ParseFilter(const std::string& text) {
+#if defined(__cpp_exceptions)
+  try {
+    return std::regex(text);
+  } catch (const std::regex_error&) {
+    return std::nullopt;
+  }
+#else
+  return std::regex(text);
+#endif
+}
+
 int Main() {
   const std::string format = absl::GetFlag(FLAGS_format);
   if (format != "text" && format != "markdown" && format != "json") {
@@ -626,6 +636,11 @@ int Main() {
   const double seconds = absl::GetFlag(FLAGS_seconds);
   if (repetitions < 1 || !(seconds > 0)) {
     std::fprintf(stderr, "report: --repetitions and --seconds must be positive.\n");
+    return 2;
+  }
+  const std::optional<std::regex> filter = ParseFilter(absl::GetFlag(FLAGS_filter));
+  if (!filter.has_value()) {
+    std::fprintf(stderr, "report: --filter must be a regular expression.\n");
     return 2;
   }
   std::map<std::string, std::string> missing = RegisterPeers();
@@ -652,11 +667,10 @@ int Main() {
 
   // Benchmarks that can run here.
   std::set<std::string> names;
-  const std::regex filter(absl::GetFlag(FLAGS_filter));
   const size_t available_bytes = AvailableBytes();
   for (const Section& section : Sections()) {
     for (const Row& row : section.rows) {
-      if (!std::regex_search(row.benchmark, filter)) continue;
+      if (!std::regex_search(row.benchmark, *filter)) continue;
       const auto found =
           std::find_if(missing.begin(), missing.end(), [&row](const auto& prefix_and_reason) {
             return row.benchmark.starts_with(prefix_and_reason.first);
@@ -670,6 +684,11 @@ int Main() {
         names.insert(row.benchmark);
       }
     }
+  }
+
+  if (names.empty() && report.skipped.empty()) {
+    std::fprintf(stderr, "report: no benchmark has a name that contains --filter.\n");
+    return 2;
   }
 
   const OtherLoad other_load;

@@ -176,6 +176,22 @@ TEST(ReportTest, RejectsUnknownFormats) {
   EXPECT_NE(result.errors.find("must be text, markdown or json"), std::string::npos);
 }
 
+TEST(ReportTest, RejectsFiltersThatMatchNothing) {
+  const CommandResult nothing = RunCommand({report, "--filter=^nothing$"});
+  EXPECT_EQ(nothing.exit_status, 2);
+  EXPECT_NE(nothing.output.find("no benchmark has a name that contains"), std::string::npos)
+      << nothing.output;
+}
+
+#if defined(__cpp_exceptions)
+TEST(ReportTest, RejectsFiltersThatAreNoRegularExpression) {
+  const CommandResult wrong = RunCommand({report, "--filter=BM_("});
+  EXPECT_EQ(wrong.exit_status, 2);
+  EXPECT_NE(wrong.output.find("--filter must be a regular expression"), std::string::npos)
+      << wrong.output;
+}
+#endif
+
 TEST(ReportTest, HelpNamesTheFlags) {
   const CommandResult result = RunReport(report, {"--help"});
   for (const char* const flag : {"--format", "--svg", "--write", "--filter", "--repetitions"}) {

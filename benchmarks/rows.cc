@@ -6,17 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "benchmarks/numbers.h"
+
 namespace fringe::benchmarks {
 namespace {
 
 using enum RowKind;
-
-// Returns: the number with separators of thousands.
-std::string WithCommas(size_t number) {
-  std::string text = std::to_string(number);
-  for (size_t i = text.size(); i > 3;) text.insert(i -= 3, 1, ',');
-  return text;
-}
 
 // The loops, with the bars of each on Zen 4: with exceptions, and without.
 struct Loop {
@@ -91,7 +86,7 @@ Section RoundRobinSection() {
   Section section = {"Round-robin", "one step of the next of many generators in turn", {}};
   for (const size_t count :
        {1u, 4u, 8u, 16u, 64u, 256u, 1024u, 4096u, 16384u, 65536u, 262144u, 1000000u}) {
-    const std::string of = ", " + WithCommas(count);
+    const std::string of = ", " + WithCommas(std::to_string(count));
     const std::string argument = "/n:" + std::to_string(count);
     // A page of each stack, its part of the page tables, and the generator.
     const size_t bytes = count > 65536 ? count * 5500 : 0;
@@ -110,7 +105,7 @@ Section RoundRobinSection() {
 Section ExperimentSection() {
   Section section = {"Experiments", "one step of the next of many generators in turn", {}};
   for (const size_t count : {1024u, 4096u, 16384u, 65536u}) {
-    const std::string of = ", " + WithCommas(count);
+    const std::string of = ", " + WithCommas(std::to_string(count));
     const std::string argument = "/n:" + std::to_string(count);
     section.rows.push_back({kFringe, "fourth from then prefetched" + of,
                             "BM_GeneratorRoundRobinPrefetched" + argument});

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -63,43 +64,37 @@ void BM_StackPoolAcquireRelease(benchmark::State& state) {
 }
 BENCHMARK(BM_StackPoolAcquireRelease)->Threads(1)->Threads(2);
 
-// One iteration is the lifetime of a generator on a stack from a pool. The stack is acquired. The
-// generator is created, runs to its end without suspending, and is destroyed. The stack is
-// released. It has two switches. All threads use one pool.
-void BM_PooledGeneratorCreateRunDestroy(benchmark::State& state) {
-  static StackPool& pool = *new StackPool;
+// One iteration is the lifetime of a generator on a stack that `new_stack` returns. The generator
+// is created, runs to its end without suspending, and is destroyed. So is its stack. It has two
+// switches.
+template <typename NewStack>
+[[gnu::always_inline]] inline void CreateRunDestroy(benchmark::State& state, NewStack new_stack) {
   for (auto _ : state) {
-    absl::StatusOr<PooledStack> stack = pool.Acquire();
+    auto stack = new_stack();
     if (!stack.ok()) return state.SkipWithError("no stack");
-    Generator<uint64_t, void, PooledStack> generator(*std::move(stack), [](auto&) {});
+    using StackT = std::remove_cvref_t<decltype(*stack)>;
+    auto generator = Generator<uint64_t, void, StackT>::Unguarded(*std::move(stack), [](auto&) {});
     const std::optional<uint64_t> number = generator.Resume();
     asm volatile("" : : "r"(number.has_value()));
   }
+}
+
+// The stack is acquired from a pool. All threads use one pool.
+void BM_PooledGeneratorCreateRunDestroy(benchmark::State& state) {
+  static StackPool& pool = *new StackPool;
+  CreateRunDestroy(state, [] { return pool.Acquire(); });
 }
 BENCHMARK(BM_PooledGeneratorCreateRunDestroy)->Threads(1)->Threads(2);
 
-// One iteration is the same on a new stack from the system.
+// The stack is a new one from the system.
 void BM_OsStackGeneratorCreateRunDestroy(benchmark::State& state) {
-  for (auto _ : state) {
-    absl::StatusOr<OsStack> stack = OsStack::Create(size_t{64} << 10);
-    if (!stack.ok()) return state.SkipWithError("no stack");
-    Generator<uint64_t, void, OsStack> generator(*std::move(stack), [](auto&) {});
-    const std::optional<uint64_t> number = generator.Resume();
-    asm volatile("" : : "r"(number.has_value()));
-  }
+  CreateRunDestroy(state, [] { return OsStack::Create(size_t{64} << 10); });
 }
 BENCHMARK(BM_OsStackGeneratorCreateRunDestroy)->Threads(1)->Threads(2);
 
-// One iteration is the same on a new stack from the heap.
+// The stack is a new one from the heap.
 void BM_MallocStackGeneratorCreateRunDestroy(benchmark::State& state) {
-  for (auto _ : state) {
-    absl::StatusOr<MallocStack> stack = MallocStack::Create(size_t{64} << 10);
-    if (!stack.ok()) return state.SkipWithError("no stack");
-    auto generator =
-        Generator<uint64_t, void, MallocStack>::Unguarded(*std::move(stack), [](auto&) {});
-    const std::optional<uint64_t> number = generator.Resume();
-    asm volatile("" : : "r"(number.has_value()));
-  }
+  CreateRunDestroy(state, [] { return MallocStack::Create(size_t{64} << 10); });
 }
 BENCHMARK(BM_MallocStackGeneratorCreateRunDestroy)->Threads(1)->Threads(2);
 

@@ -241,6 +241,7 @@ class alignas(arch::LinkRecord) Control {
 
   // Whether `place` has a `Control` of any mode, `size_bytes` above the limit, whose generator is
   // running. For overflow.cc, which searches memory of any contents for it.
+#if defined(__linux__)
   __attribute__((no_sanitize("address", "thread", "undefined"))) static bool IsRunningAt(
       const void* place, size_t size_bytes) {
     static_assert(offsetof(Control, size_bytes_) ==
@@ -251,20 +252,17 @@ class alignas(arch::LinkRecord) Control {
                       : words[1] >= kModes ? words[1] == size_bytes
                                            : words[1] > 1 && words[2] == size_bytes;
     // As `arch::Closed`, which sanitizers check.
-#if defined(_WIN32)
-    const auto closed = reinterpret_cast<uintptr_t>(record->resumer);
-#else
     const auto closed = reinterpret_cast<uintptr_t>(record->resumer.sp);
-#endif
     return fits && closed >= kReasons * kModes && closed != reinterpret_cast<uintptr_t>(record);
   }
+#endif
 
  private:
   // The record of a generator that is not running is closed with one of `kReasons` numbers of the
   // mode, or with one of the special values of `OpenValue`.
   static constexpr uintptr_t kModes = 16;  // FRINGE_MODE and kShadowedMode are less
   static constexpr uintptr_t kReasons = 4;
-  // Between the record and `size_bytes_`, as `IsRunningAt` and tools/gdb/fringe.py expect.
+  // Between the record and `size_bytes_`, as `IsRunningAt` and tools/generator_memory.py expect.
   static constexpr size_t kWordsBeforeSize = FRINGE_MODE < 2 ? FRINGE_MODE : 2;
 
   // How many times `Cancel` resumes a generator that suspends again.

@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "stacks/stack.h"
+#include "testing/support/any_stack.h"
 #include "testing/support/new_stack.h"
 
 #if FRINGE_MEMORY_STACKS
@@ -29,6 +30,7 @@
 namespace fringe {
 namespace {
 
+using testing::AnyStack;
 using ::testing::HasSubstr;
 using testing::NewStack;
 using ::testing::Optional;
@@ -212,25 +214,6 @@ TEST(OnStackDeathTest, SuspendingFromInsideIsFatal) {
   EXPECT_DEATH(gen.Resume(), HasSubstr("fringe: Suspend must be called from the generator's own "
                                        "body, on its own stack, while it is running.\n"));
 }
-
-// A stack of any address range, even one that violates the contract.
-class AnyStack {
- public:
-  AnyStack(std::byte* limit, std::byte* base) : limit_(limit), base_(base) {}
-  std::byte* base() const noexcept { return base_; }
-  std::byte* limit() const noexcept { return limit_; }
-#if !FRINGE_MEMORY_STACKS
-  // Not used: such a stack is rejected before. Volatile, so that GCC does not warn of the null.
-  arch::Fiber* fiber() const noexcept {
-    static arch::Fiber* volatile none = nullptr;
-    return none;
-  }
-#endif
-
- private:
-  std::byte* limit_;
-  std::byte* base_;
-};
 
 TEST(OnStackDeathTest, TooSmallAStackIsFatal) {
   const TestStack stack = NewStack();

@@ -25,22 +25,14 @@
 #include "stacks/fringe_default_stack_choice.h"
 #else
 // No Bazel: as it chooses unless it is told otherwise.
-#if defined(_WIN32)
-#include "windows_fiber_stack.h"
-#else
-#include "os_stack.h"
-#endif
+#include "system_stack.h"
 
 #define FRINGE_UNGUARDED_DEFAULT_STACK 0
 
 namespace fringe::internal {
 
 struct DefaultStackChoice {
-#if defined(_WIN32)
-  using Type = WindowsFiberStack;
-#else
-  using Type = OsStack;
-#endif
+  using Type = SystemStack;
   static constexpr size_t kBytes = 256 << 10;
   static auto Create() { return Type::Create(kBytes); }
 };

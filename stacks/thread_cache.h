@@ -97,8 +97,7 @@ class alignas(128) ThreadCache {
     state_.store((uint64_t{0} - period * kHit) | count(), std::memory_order_relaxed);
   }
   // Returns: a slot that is still in the chain, another one each time; null if it is empty. The
-  // walk
-  //   covers the latest `kMaximumWalk`.
+  //   walk covers the latest `kMaximumWalk`.
   StackSlot* NextToLookAt();
 
   // Moves up to `maximum` slots from the front of `chain` into the cache. Needs the pool's lock.

@@ -42,7 +42,8 @@ class WindowsFiberStack {
   //
   // Returns: a stack whose `base()` is a multiple of 64.
   // Errors: kResourceExhausted if Windows cannot create it; kInvalidArgument if it is too large, or
-  //   less than `Options::commit_bytes`. Nothing is left after an error. Throws nothing.
+  //   less than `Options::commit_bytes`. Nothing is left after an error. Throws `std::bad_alloc` if
+  //   the heap has no memory for the text of one.
   // Cost: tens of microseconds. The fiber runs once.
   // Thread safety: any thread.
   [[nodiscard]] static absl::StatusOr<WindowsFiberStack> Create(size_t size_bytes) {

@@ -231,7 +231,7 @@ TEST(WindowsFiberPoolTest, IsSharedByThreads) {
 
 // --- The guard -----------------------------------------------------------------------------------
 
-// Touches all of a stack, so that its guard moves as far down as it can.
+// There is memory below the limit that belongs to the stack, and some of it faults.
 TEST(WindowsFiberStackTest, GuardIsBelowTheLimit) {
   const WindowsFiberStack stack = NewStack(64 << 10);
   MEMORY_BASIC_INFORMATION lowest;

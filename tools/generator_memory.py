@@ -213,22 +213,28 @@ def resident_runs(memory, begin, end):
             yield start, end
 
 
-def positions(memory, begin, end, pattern):
-    """Yields where aligned copies of `pattern` are."""
+def contents(memory, begin, end):
+    """Yields (address, bytes) of what can be read: not a guard, nor what a core file leaves out."""
     step = 1 << 22
     for chunk in range(begin, end, step):
+        chunk_end = min(chunk + step, end)
         try:
-            content = memory.read(chunk, min(step, end - chunk))
+            content = memory.read(chunk, chunk_end - chunk)
         except Unreadable:
-            # A guard, or memory that the core file does not have.
-            if end - chunk > PAGE:
-                for page in range(chunk, min(chunk + step, end), PAGE):
-                    yield from positions(memory, page, page + PAGE, pattern)
+            if chunk_end - chunk > PAGE:
+                for page in range(chunk, chunk_end, PAGE):
+                    yield from contents(memory, page, page + PAGE)
             continue
+        yield chunk, content
+
+
+def positions(memory, begin, end, pattern):
+    """Yields where aligned copies of `pattern` are."""
+    for address, content in contents(memory, begin, end):
         i = content.find(pattern)
         while i != -1:
             if i % WORD == 0:
-                yield chunk + i
+                yield address + i
             i = content.find(pattern, i + 1)
 
 
@@ -268,22 +274,9 @@ def complete_core(memory, file):
         if kind != PT_LOAD or not flags & PF_W:
             continue
         for run_begin, run_end in resident_runs(memory, begin, begin + size):
-            copy(memory, run_begin, run_end, file, offset + run_begin - begin)
-
-
-def copy(memory, begin, end, file, offset):
-    step = 1 << 22
-    for chunk in range(begin, end, step):
-        chunk_end = min(chunk + step, end)
-        try:
-            content = memory.read(chunk, chunk_end - chunk)
-        except Unreadable:
-            if chunk_end - chunk > PAGE:
-                for page in range(chunk, chunk_end, PAGE):
-                    copy(memory, page, page + PAGE, file, offset + page - begin)
-            continue
-        file.seek(offset + chunk - begin)
-        file.write(content)
+            for address, content in contents(memory, run_begin, run_end):
+                file.seek(offset + address - begin)
+                file.write(content)
 
 
 # --- Names of functions ---

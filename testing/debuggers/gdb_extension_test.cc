@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -241,8 +240,10 @@ TEST_P(GdbExtensionTest, SavesACoreFileWithAllStacks) {
                   "-ex", "source " + script, "-ex", "info generators", "-ex", "backtrace",
                   Program(), core})
           .output;
+  ASSERT_NE(saved.find("\n  1   "), std::string::npos) << saved;
+  ASSERT_NE(loaded.find("\n  1   "), std::string::npos) << loaded;
   const std::string list = saved.substr(saved.find("\n  1   "));
-  const std::string list_of_core = loaded.substr(std::min(loaded.find("\n  1   "), loaded.size()));
+  const std::string list_of_core = loaded.substr(loaded.find("\n  1   "));
   EXPECT_EQ(list_of_core.substr(0, list_of_core.find("\n#0")), list.substr(0, list.find("\n#0")))
       << loaded;
   EXPECT_EQ(FunctionsIn(list_of_core), FunctionsIn(list)) << loaded;

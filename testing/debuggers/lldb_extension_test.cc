@@ -9,6 +9,7 @@
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -35,8 +36,10 @@ std::string FindLldb() {
     if (!IsInstalled(lldb)) continue;
     if (HasPython(lldb)) return lldb;
     // Debian's lldb-14 does not know where Debian's python3-lldb-14 is.
+    std::error_code no_such_folder;
     for (const auto& entry : std::filesystem::directory_iterator(
-             std::string("/usr/lib/llvm") + (*version == '\0' ? "-14" : version) + "/lib")) {
+             std::string("/usr/lib/llvm") + (*version == '\0' ? "-14" : version) + "/lib",
+             no_such_folder)) {
       for (const char* const packages : {"/dist-packages", "/site-packages"}) {
         const std::string path = entry.path().string() + packages;
         if (!std::filesystem::exists(path + "/lldb/embedded_interpreter.py")) continue;
