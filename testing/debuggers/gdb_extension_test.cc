@@ -257,7 +257,8 @@ TEST_P(GdbExtensionTest, PrintsObjects) {
   for (const char* const text :
        {"suspended generator, stack 0x", "not started generator", "finished generator",
         "running generator", "PooledStack of ", "OsStack of ", "MallocStack of ",
-        "SpanStack of 65536 bytes, 0x", "guard of 65536 bytes", "StackPool"}) {
+        "SpanStack of 65536 bytes, 0x", "guard of 65536 bytes", "StackPool of stacks of ",
+        "bytes with guards of 65536: 2 made in 1 arenas, 0 in the depot"}) {
     EXPECT_NE(output.find(text), std::string::npos) << text << "\n" << output;
   }
 }

@@ -217,11 +217,13 @@ TEST_P(LldbExtensionTest, SummarizesObjects) {
   const std::string frame = backtrace.substr(0, end).substr(backtrace.rfind('#', end) + 1);
   const std::string output =
       Run({"frame select " + frame, "frame variable deep not_started finished outer",
-           "frame variable deep.stack_ pooled.stack_ on_heap.stack_ on_span.stack_"});
+           "frame variable deep.stack_ pooled.stack_ on_heap.stack_ on_span.stack_ pool"});
   for (const char* const text :
        {"deep = suspended generator, stack 0x", "not_started = not started generator",
         "finished = finished generator", "outer = running generator", "OsStack of ",
-        "PooledStack of ", "MallocStack of ", "SpanStack of 65536 bytes, 0x"}) {
+        "PooledStack of ", "MallocStack of ", "SpanStack of 65536 bytes, 0x",
+        "StackPool of stacks of ",
+        "bytes with guards of 65536: 2 made in 1 arenas, 0 in the depot"}) {
     EXPECT_NE(output.find(text), std::string::npos) << text << "\n" << output;
   }
 }

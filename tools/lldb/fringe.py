@@ -325,11 +325,37 @@ def stack_summary(value, _):
     return "%s of %d bytes, 0x%x..0x%x" % (name, base - limit, limit, base)
 
 
+def pool_summary(value, _):
+    core = value.GetNonSyntheticValue().GetChildMemberWithName("core_").Dereference()
+
+    def number(path):
+        found = core.GetValueForExpressionPath("." + path)
+        if not found.IsValid():
+            raise Failure(path)
+        return found.GetValueAsUnsigned()
+
+    try:
+        unused = sum(number(chain + ".count") for chain in ("warm_", "cold_", "bare_"))
+        arenas, stacks = 0, 0
+        arena = core.GetChildMemberWithName("arenas_")
+        while arena.GetValueAsUnsigned() != 0:
+            arenas += 1
+            stacks += member(arena.Dereference(), "carved")
+            arena = arena.Dereference().GetChildMemberWithName("next")
+        return "StackPool of stacks of %d bytes with guards of %d: %d made in %d arenas, %d in the depot" % (
+            *(number("layout_.room_bytes"), number("layout_.guard_bytes")),
+            *(stacks, arenas, unused),
+        )
+    except Failure:
+        return "StackPool (its library has no debug information)"
+
+
 def __lldb_init_module(debugger, _):
     debugger.HandleCommand("command script add --function %s.generator generator" % __name__)
     for function, pattern in (
         ("generator_summary", r"^fringe::([a-z_]+::)?Generator<.*>$"),
         ("stack_summary", r"^fringe::(OsStack|PooledStack|MallocStack|SpanStack)$"),
+        ("pool_summary", r"^fringe::StackPool$"),
     ):
         debugger.HandleCommand(
             "type summary add --python-function %s.%s --regex '%s'" % (__name__, function, pattern)
