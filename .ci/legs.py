@@ -16,6 +16,9 @@ CORE = "switch,compiler,fringe,stacks,-lto,-valgrind"
 # What depends on the CPU, with tests of debuggers and of whole programs.
 CPU = "switch,compiler,registers,unwinding,debuggers,hardening,mixed_flags,default_stack"
 
+# For the tests of generated code.
+FILE_CHECK = ("llvm-14-tools=FileCheck-14",)
+
 
 @dataclasses.dataclass(frozen=True)
 class Leg:
@@ -87,11 +90,12 @@ LEGS = [
             "libunwind8=/usr/lib/*/libunwind.so.8",
             "linux-perf=perf",
             "lldb-14",
+            *FILE_CHECK,
             "strace",
         ),
     ),
     bazel("gcc", "o0", tags=COMPILER),
-    bazel("gcc", "noexcept", tags=CORE + ",counts"),
+    bazel("gcc", "noexcept", tags=CORE + ",counts", programs=FILE_CHECK),
     bazel(
         *("gcc", "noexcept", "nortti"),
         targets=("//arch/...", "//fringe:generator_test", "//fringe:on_stack_test")
@@ -102,11 +106,11 @@ LEGS = [
     bazel("gcc", "lto", tags=COMPILER),
     bazel("hardened", tags="hardening"),
     bazel("clang", "o0", tags=COMPILER, quick=True, quick_tags=SWITCH),
-    bazel("clang", "o2", tags=COMPILER + ",counts,lto,registers"),
+    bazel("clang", "o2", tags=COMPILER + ",counts,lto,registers", programs=FILE_CHECK),
     bazel("clang", "asan", "ubsan", tags=CORE),
     bazel("clang", "tsan", tags="compiler,threads"),
     bazel("clang", "msan", targets=("//fringe:memory_sanitizer_test",)),
-    bazel("clang", "noexcept", tags=CORE + ",counts"),
+    bazel("clang", "noexcept", tags=CORE + ",counts", programs=FILE_CHECK),
     bazel("clang", "fp", tags=SWITCH),
     bazel("clang", "native", tags="switch,-unwinding"),
     bazel("clang", "lto", tags=COMPILER + ",-clones"),

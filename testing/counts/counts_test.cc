@@ -1,5 +1,6 @@
-// Counts what one iteration of each loop of loops.cc executes, by Valgrind's cachegrind: exactly,
-// and the same on every machine. One more store costs time on some CPUs only.
+// Counts what one iteration of each loop of loops.cc executes: exactly, and the same on every
+// machine. One more store costs time on some CPUs only. Valgrind's cachegrind counts instructions,
+// loads and stores. The loop itself, stepping through its instructions, counts taken branches.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,72 +27,77 @@ struct Counts {
   size_t stores;
   size_t conditional_branches;
   size_t indirect_branches;
+  size_t taken_branches;  // of all kinds, in the program itself
 
   bool operator==(const Counts&) const = default;
   friend Counts operator-(const Counts& a, const Counts& b) {
-    return {a.instructions - b.instructions, a.loads - b.loads, a.stores - b.stores,
+    return {a.instructions - b.instructions,
+            a.loads - b.loads,
+            a.stores - b.stores,
             a.conditional_branches - b.conditional_branches,
-            a.indirect_branches - b.indirect_branches};
+            a.indirect_branches - b.indirect_branches,
+            a.taken_branches - b.taken_branches};
   }
   friend std::ostream& operator<<(std::ostream& out, const Counts& counts) {
     return out << "{" << counts.instructions << ", " << counts.loads << ", " << counts.stores
-               << ", " << counts.conditional_branches << ", " << counts.indirect_branches << "}";
+               << ", " << counts.conditional_branches << ", " << counts.indirect_branches << ", "
+               << counts.taken_branches << "}";
   }
 };
 
 using Table = std::map<std::string, Counts>;
 
-// For each iteration: instructions, loads, stores, conditional and indirect branches.
+// For each iteration: instructions, loads, stores, conditional, indirect, and taken branches.
 std::optional<Table> ExpectedCounts() {
 #if !defined(__GLIBCXX__)
   return std::nullopt;
 #elif defined(__clang__) && __clang_major__ == 14 && defined(__cpp_exceptions)
   return Table{
-      {"switch", {25, 8, 9, 1, 2}},
-      {"nothing", {52, 16, 11, 7, 2}},
-      {"echo", {56, 18, 11, 7, 2}},
-      {"counter by reference", {54, 16, 12, 7, 2}},
-      {"local counter", {54, 16, 11, 7, 2}},
-      {"range-for", {48, 15, 10, 6, 2}},
-      {"string", {101, 26, 24, 16, 3}},
-      {"lifetime on a given stack", {65, 18, 13, 9, 2}},
-      {"lifetime from a pool", {158, 45, 28, 25, 2}},
+      {"switch", {25, 8, 9, 1, 2, 4}},
+      {"nothing", {52, 16, 11, 7, 2, 4}},
+      {"echo", {56, 18, 11, 7, 2, 4}},
+      {"counter by reference", {54, 16, 12, 7, 2, 4}},
+      {"local counter", {54, 16, 11, 7, 2, 4}},
+      {"range-for", {48, 15, 10, 6, 2, 4}},
+      {"string", {101, 26, 24, 16, 3, 7}},
+      {"lifetime on a given stack", {65, 18, 13, 9, 2, 6}},
+      {"lifetime from a pool", {158, 45, 28, 25, 2, 13}},
   };
 #elif defined(__clang__) && __clang_major__ == 14
   return Table{
-      {"switch", {25, 8, 9, 1, 2}},
-      {"nothing", {42, 12, 10, 6, 2}},
-      {"echo", {42, 14, 10, 6, 2}},
-      {"counter by reference", {44, 12, 11, 6, 2}},
-      {"local counter", {41, 11, 10, 5, 2}},
-      {"range-for", {39, 11, 9, 5, 2}},
-      {"string", {93, 22, 23, 15, 3}},
-      {"lifetime on a given stack", {52, 13, 12, 6, 2}},
-      {"lifetime from a pool", {140, 39, 25, 20, 2}},
+      {"switch", {25, 8, 9, 1, 2, 4}},
+      {"nothing", {42, 12, 10, 6, 2, 4}},
+      {"echo", {42, 14, 10, 6, 2, 4}},
+      {"counter by reference", {44, 12, 11, 6, 2, 4}},
+      {"local counter", {41, 11, 10, 5, 2, 4}},
+      {"range-for", {39, 11, 9, 5, 2, 4}},
+      {"string", {93, 22, 23, 15, 3, 7}},
+      {"lifetime on a given stack", {52, 13, 12, 6, 2, 6}},
+      {"lifetime from a pool", {140, 39, 25, 20, 2, 12}},
   };
 #elif !defined(__clang__) && __GNUC__ == 12 && defined(__cpp_exceptions)
   return Table{
-      {"switch", {25, 11, 7, 1, 2}},
-      {"nothing", {49, 19, 8, 7, 2}},
-      {"echo", {49, 21, 8, 7, 2}},
-      {"counter by reference", {50, 21, 8, 7, 2}},
-      {"local counter", {50, 21, 8, 7, 2}},
-      {"range-for", {44, 18, 8, 6, 2}},
-      {"string", {98, 34, 21, 15, 3}},
-      {"lifetime on a given stack", {77, 22, 14, 10, 2}},
-      {"lifetime from a pool", {151, 48, 27, 22, 2}},
+      {"switch", {25, 11, 7, 1, 2, 4}},
+      {"nothing", {49, 19, 8, 7, 2, 4}},
+      {"echo", {49, 21, 8, 7, 2, 4}},
+      {"counter by reference", {50, 21, 8, 7, 2, 4}},
+      {"local counter", {50, 21, 8, 7, 2, 4}},
+      {"range-for", {44, 18, 8, 6, 2, 4}},
+      {"string", {98, 34, 21, 15, 3, 7}},
+      {"lifetime on a given stack", {77, 22, 14, 10, 2, 5}},
+      {"lifetime from a pool", {151, 48, 27, 22, 2, 12}},
   };
 #elif !defined(__clang__) && __GNUC__ == 12
   return Table{
-      {"switch", {25, 11, 7, 1, 2}},
-      {"nothing", {40, 15, 7, 6, 2}},
-      {"echo", {39, 17, 7, 6, 2}},
-      {"counter by reference", {41, 17, 7, 6, 2}},
-      {"local counter", {40, 17, 7, 6, 2}},
-      {"range-for", {35, 14, 7, 5, 2}},
-      {"string", {89, 27, 20, 14, 3}},
-      {"lifetime on a given stack", {74, 20, 15, 8, 2}},
-      {"lifetime from a pool", {142, 46, 26, 20, 2}},
+      {"switch", {25, 11, 7, 1, 2, 4}},
+      {"nothing", {40, 15, 7, 6, 2, 4}},
+      {"echo", {39, 17, 7, 6, 2, 4}},
+      {"counter by reference", {41, 17, 7, 6, 2, 4}},
+      {"local counter", {40, 17, 7, 6, 2, 4}},
+      {"range-for", {35, 14, 7, 5, 2, 4}},
+      {"string", {89, 27, 20, 14, 3, 7}},
+      {"lifetime on a given stack", {74, 20, 15, 8, 2, 5}},
+      {"lifetime from a pool", {142, 46, 26, 20, 2, 12}},
   };
 #else
   return std::nullopt;
@@ -117,21 +123,53 @@ Counts CountProgram(const std::string& loop, size_t iterations) {
                   "--cachegrind-out-file=/dev/null", program, loop, std::to_string(iterations)});
   EXPECT_EQ(result.exit_status, 0) << result.output;
   const std::string& output = result.output;
-  return {Number(output, "I +refs: +([0-9,]+)"), Number(output, "D +refs:.*\\( *([0-9,]+) rd"),
-          Number(output, "D +refs:.*\\+ *([0-9,]+) wr"),
-          Number(output, "Branches:.*\\( *([0-9,]+) cond"),
-          Number(output, "Branches:.*\\+ *([0-9,]+) ind")};
+  return {.instructions = Number(output, "I +refs: +([0-9,]+)"),
+          .loads = Number(output, "D +refs:.*\\( *([0-9,]+) rd"),
+          .stores = Number(output, "D +refs:.*\\+ *([0-9,]+) wr"),
+          .conditional_branches = Number(output, "Branches:.*\\( *([0-9,]+) cond"),
+          .indirect_branches = Number(output, "Branches:.*\\+ *([0-9,]+) ind"),
+          .taken_branches = 0};
 }
 
-// What some iterations add after a thousand, so that what happens once is not counted. A pool looks
-// at its cache at every 128th acquisition, which is not among them.
+struct Steps {
+  size_t instructions;
+  size_t library_instructions;
+  size_t taken_branches;
+};
+
+Steps CountSteps(const std::string& loop, size_t iterations) {
+  const CommandResult result = RunCommand({program, loop, std::to_string(iterations), "steps"});
+  EXPECT_EQ(result.exit_status, 0) << result.output;
+  return {.instructions = Number(result.output, "([0-9]+) instructions"),
+          .library_instructions = Number(result.output, "([0-9]+) of libraries"),
+          .taken_branches = Number(result.output, "([0-9]+) taken branches")};
+}
+
+// What some iterations add after others, so that what happens once is not counted. A pool looks at
+// its cache at every 127th acquisition, which is not among them.
 Counts CountIteration(const std::string& loop) {
   constexpr size_t kFirst = 1040;
   constexpr size_t kOthers = 64;
   const Counts sum = CountProgram(loop, kFirst + kOthers) - CountProgram(loop, kFirst);
   EXPECT_EQ(sum.instructions % kOthers, 0U) << loop;
-  return {sum.instructions / kOthers, sum.loads / kOthers, sum.stores / kOthers,
-          sum.conditional_branches / kOthers, sum.indirect_branches / kOthers};
+  // Fewer, since a step takes microseconds.
+  constexpr size_t kFirstSteps = 32;
+  constexpr size_t kOtherSteps = 32;
+  const Steps first = CountSteps(loop, kFirstSteps);
+  const Steps all = CountSteps(loop, kFirstSteps + kOtherSteps);
+  const size_t taken_branches = all.taken_branches - first.taken_branches;
+  EXPECT_EQ(taken_branches % kOtherSteps, 0U) << loop;
+  // Both ways count the same code, except where a library chooses its code by CPU.
+  if (all.library_instructions == first.library_instructions) {
+    EXPECT_EQ((all.instructions - first.instructions) * kOthers, sum.instructions * kOtherSteps)
+        << loop;
+  }
+  return {.instructions = sum.instructions / kOthers,
+          .loads = sum.loads / kOthers,
+          .stores = sum.stores / kOthers,
+          .conditional_branches = sum.conditional_branches / kOthers,
+          .indirect_branches = sum.indirect_branches / kOthers,
+          .taken_branches = taken_branches / kOtherSteps};
 }
 
 TEST(CountsTest, AreAsExpected) {

@@ -1,5 +1,9 @@
 // The loops that counts_test counts: `loops NAME ITERATIONS` runs one of them, and `loops` lists
-// their names. All are compiled at -O2 without frame pointers, in every build.
+// their names. `loops NAME ITERATIONS steps` runs one instruction by instruction, and prints how
+// many there were and how many branches its own code took. All are compiled at -O2 without frame
+// pointers, in every build.
+
+#include <ucontext.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +21,11 @@
 #include "stacks/pooled_stack.h"
 #include "stacks/span_stack.h"
 #include "testing/support/raw_generator.h"
+#include "testing/support/single_step.h"
+
+// Defined by the linker.
+extern "C" const char __executable_start;
+extern "C" const char etext;
 
 namespace fringe::testing {
 namespace {
@@ -161,17 +170,68 @@ constexpr Loop kLoops[] = {
     {"lifetime from a pool", &LifetimeFromAPool},
 };
 
+// --- Steps by instruction ------------------------------------------------------------------------
+
+// Written by the handler.
+size_t instructions;
+size_t library_instructions;  // of those, in shared libraries
+size_t taken_branches;        // in the program itself
+uintptr_t previous_pc;
+
+// Whether the step from the instruction at `pc` to the one at `next_pc` has taken a branch. One
+// that is always taken may lead to the next instruction.
+bool IsTakenBranch(uintptr_t pc, uintptr_t next_pc) {
+  const auto* code = reinterpret_cast<const uint8_t*>(pc);
+  const bool is_near_jcc = code[0] == 0x0f && (code[1] & 0xf0) == 0x80;
+  const bool is_short_jcc = (code[0] & 0xf0) == 0x70 || (code[0] & 0xfc) == 0xe0;
+  if (is_near_jcc || is_short_jcc) return next_pc != pc + (is_near_jcc ? 6 : 2);
+  // Prefixes: of a segment or `notrack`, of a repetition or `bnd`, of a register.
+  while (*code == 0x3e || *code == 0xf2 || *code == 0xf3 || (*code & 0xf0) == 0x40) ++code;
+  const bool is_call_or_jmp = code[0] == 0xe8 || code[0] == 0xe9 || code[0] == 0xeb;
+  const bool is_indirect = code[0] == 0xff && ((code[1] >> 3 & 7) == 2 || (code[1] >> 3 & 7) == 4);
+  const bool is_ret = code[0] == 0xc2 || code[0] == 0xc3;
+  return is_call_or_jmp || is_indirect || is_ret;
+}
+
+// The C library chooses its `memcpy` by CPU, so its branches are not counted.
+bool IsOwnCode(uintptr_t pc) {
+  return pc >= reinterpret_cast<uintptr_t>(&__executable_start) &&
+         pc < reinterpret_cast<uintptr_t>(&etext);
+}
+
+void CountStep(const ucontext_t& context) {
+  const uintptr_t pc = ProgramCounter(context);
+  ++instructions;
+  if (!IsOwnCode(pc)) ++library_instructions;
+  if (IsOwnCode(previous_pc) && IsTakenBranch(previous_pc, pc)) ++taken_branches;
+  previous_pc = pc;
+}
+
+void RunBySteps(const Loop& loop, size_t count) {
+  {
+    const SingleStep step(&CountStep);
+    loop.run(count);
+  }
+  std::printf("%zu instructions, %zu of libraries, %zu taken branches\n", instructions,
+              library_instructions, taken_branches);
+}
+
 }  // namespace
 }  // namespace fringe::testing
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
+  if (argc != 3 && argc != 4) {
     for (const auto& loop : fringe::testing::kLoops) std::printf("%s\n", loop.name);
     return argc == 1 ? 0 : 2;
   }
   for (const auto& loop : fringe::testing::kLoops) {
     if (std::strcmp(loop.name, argv[1]) != 0) continue;
-    loop.run(std::strtoul(argv[2], nullptr, 10));
+    const size_t count = std::strtoul(argv[2], nullptr, 10);
+    if (argc == 3) {
+      loop.run(count);
+    } else {
+      fringe::testing::RunBySteps(loop, count);
+    }
     return 0;
   }
   std::fprintf(stderr, "loops: there is no loop %s\n", argv[1]);
