@@ -12,6 +12,7 @@
 #include <cstring>
 #include <utility>
 
+#include "fringe/config.h"
 #include "fringe/generator.h"
 #include "fringe/on_stack.h"
 #include "gtest/gtest.h"
@@ -101,6 +102,9 @@ constexpr const char* kSentence =
 class ShadowStackDeathTest : public ::testing::Test {
  protected:
   void SetUp() override {
+#if FRINGE_SHADOW_STACKS
+    GTEST_SKIP() << "this build supports them: testing/guarded_control_stack tests that";
+#endif
 #if !defined(__x86_64__) && !defined(__aarch64__)
     GTEST_SKIP() << "this CPU cannot be asked for a shadow stack";
 #endif
