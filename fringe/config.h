@@ -84,10 +84,13 @@ static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
 #endif
 
 // Whether generators can run on a thread with a hardware shadow stack (docs/platforms.md). On if
-// the compiler is told that the program shall have one, as Arm's C Language Extensions define the
-// macro, or with `--//flags:shadow_stacks`.
-#if defined(__aarch64__) && defined(__LP64__) && (defined(__linux__) || !__STDC_HOSTED__) && \
-    (defined(FRINGE_WANTS_SHADOW_STACKS) || defined(__ARM_FEATURE_GCS_DEFAULT))
+// the compiler is told that the program shall have one: on x86_64 by -fcf-protection=return or
+// full, on AArch64 as Arm's C Language Extensions define the macro, or by
+// `--//flags:shadow_stacks`.
+#if defined(__LP64__) && (defined(__linux__) || !__STDC_HOSTED__) && \
+    ((defined(__x86_64__) && defined(__CET__) && (__CET__ & 2)) ||   \
+     (defined(__aarch64__) &&                                        \
+      (defined(FRINGE_WANTS_SHADOW_STACKS) || defined(__ARM_FEATURE_GCS_DEFAULT))))
 #define FRINGE_SHADOW_STACKS 1
 #define FRINGE_ABI_OF(mode) mode##_shadow_stacks
 #else

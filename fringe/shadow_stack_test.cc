@@ -141,5 +141,23 @@ TEST_F(ShadowStackDeathTest, WithoutOneThereIsNoError) {
   MakeAGenerator(*OsStack::Create(64 << 10));
 }
 
+#if FRINGE_SHADOW_STACKS && defined(__x86_64__)
+TEST(SupportedShadowStackDeathTest, KernelWithoutThemIsFatal) {
+  constexpr long kMapShadowStack = 453;
+  constexpr size_t kMappedBytes = 4096;
+  if (const long mapped = syscall(kMapShadowStack, 0, kMappedBytes, 0); mapped != -1) {
+    munmap(reinterpret_cast<void*>(mapped), kMappedBytes);
+    GTEST_SKIP() << "this kernel has them";
+  }
+  auto generator = MakeGenerator<int>(*OsStack::Create(64 << 10), [](auto&) {});
+  EXPECT_DEATH(
+      {
+        if (PretendThereIsOne() == 0) std::abort();
+        generator.Resume();
+      },
+      "fringe: map_shadow_stack failed for a generator");
+}
+#endif
+
 }  // namespace
 }  // namespace fringe

@@ -109,7 +109,7 @@ fringe_testing_boot:
   .globl fringe_testing_handlers
 fringe_testing_handlers:
   .set .Lvector, 0
-  .rept 65
+  .rept 33
   .balign 32
   .if .Lvector != 8 && .Lvector != 10 && .Lvector != 11 && .Lvector != 12 && .Lvector != 13 && \
       .Lvector != 14 && .Lvector != 17 && .Lvector != 21
@@ -148,13 +148,13 @@ fringe_testing_handlers:
   iretq
 
 # void fringe_testing_enter_ring_3(void (*function)()): calls it on the user's stack. Ports are
-# accessible there, and interrupts enabled.
+# accessible there.
   .globl fringe_testing_enter_ring_3
 fringe_testing_enter_ring_3:
   movl $fringe_testing_user_stack - 8, %eax
   pushq $0x23
   pushq %rax
-  pushq $0x3202                 # IOPL 3, IF
+  pushq $0x3002                 # IOPL 3
   pushq $0x2b
   pushq %rdi
   iretq

@@ -44,11 +44,8 @@ void fringe_testing_handle(Frame* frame);
 
 namespace fringe::testing {
 
-constinit volatile Interruption fringe_testing_interruption = {};
-
 namespace {
 
-constexpr uint8_t kTimerVector = 64;
 constexpr uint32_t kRing3 = 3;
 constexpr uint64_t kTrapFlag = 0x100;
 
@@ -58,11 +55,7 @@ constexpr uint32_t kUserControl = 0x6a0;
 constexpr uint32_t kUserShadowStackPointer = 0x6a7;
 constexpr uint32_t kThreadPointer = 0xc0000100;
 constexpr uint64_t kShadowStackEnable = 1;
-#if FRINGE_TESTING_LANDING_PADS
-constexpr uint64_t kUserControlBits = kShadowStackEnable | 4 | 16;
-#else
-constexpr uint64_t kUserControlBits = kShadowStackEnable;
-#endif
+constexpr uint64_t kLandingPads = 4 | 16;
 
 // The shadow stacks: every other page from 4 GiB on, as nothing is around each. The same memory is
 // writable below, because ring 3 cannot write a token.
@@ -72,6 +65,9 @@ constexpr uintptr_t kShadowStacks = uintptr_t{4} << 30;
 constexpr uintptr_t kWritable = uintptr_t{4} << 20;
 
 bool has_shadow_stack = false;
+bool is_taken_away = false;
+uint64_t user_control = kShadowStackEnable;
+const char* sentence_of_misuse = "";
 size_t shadow_stacks = 0;
 uint64_t steps = 0;
 Fault last_fault;
@@ -84,11 +80,6 @@ void WriteMsr(uint32_t number, uint64_t value) {
                : "c"(number), "a"(static_cast<uint32_t>(value)),
                  "d"(static_cast<uint32_t>(value >> 32))
                : "memory");
-}
-
-// A register of the local APIC ("Advanced Programmable Interrupt Controller" in volume 3).
-volatile uint32_t& Apic(uintptr_t offset) {
-  return *reinterpret_cast<volatile uint32_t*>(0xfee00000 + offset);
 }
 
 volatile uint64_t& WritableWord(uintptr_t address) {
@@ -138,16 +129,13 @@ struct Gate {
 };
 
 void StartExceptions() {
-  static Gate gates[kTimerVector + 1];
-  for (size_t i = 0; i <= kTimerVector; ++i) {
+  static Gate gates[kToggleVector + 1];
+  for (size_t i = 0; i <= kToggleVector; ++i) {
     const auto address = reinterpret_cast<uintptr_t>(fringe_testing_handlers) + 32 * i;
-    constexpr uint16_t kInterruptGate = 0x8e00;
-    gates[i] = {static_cast<uint16_t>(address),
-                8,
-                kInterruptGate,
-                static_cast<uint16_t>(address >> 16),
-                static_cast<uint32_t>(address >> 32),
-                0};
+    // Ring 3 can call the last one.
+    const uint16_t kind = i == kToggleVector ? 0xee00 : 0x8e00;
+    gates[i] = {static_cast<uint16_t>(address),       8, kind, static_cast<uint16_t>(address >> 16),
+                static_cast<uint32_t>(address >> 32), 0};
   }
   struct [[gnu::packed]] {
     uint16_t last_byte;
@@ -169,12 +157,9 @@ void StartExceptions() {
   fringe_testing_descriptors[7] = address >> 32;
   asm volatile("ltr %w0" : : "r"(0x30) : "memory");
 
-  // The legacy interrupt controllers have the vectors of exceptions: all of it is masked.
+  // Masks all interrupts of the two legacy interrupt controllers.
   Out8(0x21, 0xff);
   Out8(0xa1, 0xff);
-  Apic(0xf0) = 0x1ff;          // enabled; spurious interrupts are vector 255
-  Apic(0x3e0) = 0xb;           // divide by 1
-  Apic(0x320) = kTimerVector;  // the timer, once
 }
 
 bool CpuHasShadowStacks() {
@@ -203,7 +188,8 @@ void StartShadowStacks() {
   asm volatile("movq %0, %%cr4" : : "r"(control | uint64_t{1} << 23) : "memory");  // CET
   // The thread's own: without its token, because it is in use.
   WriteMsr(kUserShadowStackPointer, MapShadowStack() + 8);
-  WriteMsr(kUserControl, kUserControlBits);
+  if (kHasLandingPads) user_control |= kLandingPads;
+  WriteMsr(kUserControl, user_control);
   has_shadow_stack = true;
 }
 
@@ -261,16 +247,18 @@ void End(Status status) {
   }
 }
 
-void StartTimer(uint32_t ticks) {
-  Apic(0x380) = ticks;  // initial count
-}
-
 bool HasShadowStack() { return has_shadow_stack; }
 
 Fault Attempt(void (*function)()) {
   last_fault = Fault{kNone, 0, 0, 0};
   fringe_testing_attempt(function);
   return last_fault;
+}
+
+const char* Misuse(void (*function)()) {
+  sentence_of_misuse = "";
+  fringe_testing_attempt(function);
+  return sentence_of_misuse;
 }
 
 uint64_t InSingleSteps(void (*function)()) {
@@ -292,6 +280,8 @@ uint64_t ReadShadowStack(uintptr_t address) { return WritableWord(address); }
 
 // Called on misuse of a generator.
 extern "C" void fringe_fatal(const char* sentence) {
+  sentence_of_misuse = sentence;
+  if (fringe_testing_attempt_sp != 0) asm volatile("ud2");
   Write("fringe: ");
   Write(sentence);
   Write("\n");
@@ -304,10 +294,11 @@ void fringe_testing_handle(Frame* frame) {
   using namespace fringe::testing;
   if (frame->vector == 1) {
     ++steps;
-  } else if (frame->vector == kTimerVector) {
-    fringe_testing_interruption.pc = frame->pc;
-    fringe_testing_interruption.sp = frame->sp;
-    Apic(0xb0) = 0;  // end of interrupt
+  } else if (frame->vector == kToggleVector) {
+    if (!has_shadow_stack) return;
+    // The CPU has saved the pointer of the shadow stack, and `iretq` loads it.
+    is_taken_away = !is_taken_away;
+    WriteMsr(kUserControl, user_control & ~(is_taken_away ? kShadowStackEnable : 0));
   } else if (fringe_testing_attempt_sp == 0 || (frame->cs & kRing3) != kRing3) {
     Fail(*frame);
   } else {
@@ -316,7 +307,9 @@ void fringe_testing_handle(Frame* frame) {
     frame->sp = fringe_testing_attempt_sp;
     frame->flags &= ~kTrapFlag;
     // `iretq` loads it from there.
-    if (has_shadow_stack) WriteMsr(kUserShadowStackPointer, fringe_testing_attempt_ssp);
+    if (fringe_testing_attempt_ssp != 0) {
+      WriteMsr(kUserShadowStackPointer, fringe_testing_attempt_ssp);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
-// The PC that Bochs emulates. testing/bare_metal/machine.h declares its console, timer and exit.
+// The PC that Bochs emulates. testing/bare_metal/machine.h declares its console and exit; there is
+// no timer.
 //
 // The program runs in ring 3, as a program of Linux does. If the CPU has shadow stacks (SHSTK in
 // "Intel 64 and IA-32 Architectures Software Developer's Manual", volume 1, "Control-flow
@@ -12,6 +13,9 @@
 #include <cstdint>
 
 namespace fringe::testing {
+
+// Whether the program is compiled with landing pads, which are then enforced. It defines this.
+extern const bool kHasLandingPads;
 
 // Whether the program runs with a shadow stack.
 bool HasShadowStack();
@@ -48,10 +52,22 @@ inline constexpr uint64_t kRestoreShadowStack = 4;
 // Returns: the exception; `kNone` if `function` has returned.
 Fault Attempt(void (*function)());
 
+// Calls `function`, and abandons it where it misuses fringe.
+//
+// Returns: the sentence; an empty one if `function` has returned.
+const char* Misuse(void (*function)());
+
 // Calls `function` with an exception after each of its instructions.
 //
 // Returns: how many there were.
 uint64_t InSingleSteps(void (*function)());
+
+// Takes the shadow stack of the thread away, and gives it back at the next call. The calling
+// function must not return in between.
+inline constexpr uint8_t kToggleVector = 32;
+[[gnu::always_inline]] inline void ToggleShadowStack() {
+  asm volatile("int %0" : : "i"(kToggleVector) : "memory");
+}
 
 // Maps a shadow stack with a token at its top.
 //
