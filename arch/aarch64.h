@@ -29,7 +29,7 @@
 // The signal mask; thread-local storage (`tpidr_el0`); the floating-point control and status
 // registers (`fpcr`, `fpsr`); the streaming mode and the `za` storage of SME, which must be off on
 // both sides; `x18` if it is reserved, and so Clang's shadow call stack; the hardware's guarded
-// control stack.
+// control stack, which the layer above switches (README.md, "Shadow stacks").
 //
 // If return addresses are signed (-mbranch-protection=pac-ret), each function signs its own, the
 // first of a generator too. The addresses in the link record are not signed: they are data of the

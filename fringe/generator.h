@@ -260,7 +260,8 @@ class Generator {
   // Prepares `body` to run on `stack`. It does not run before the first `Resume`.
   //
   // Errors: fatal if `stack` is too small for `body`, if its base is not aligned to
-  //   `kStackAlignment`, and if the thread runs with a hardware shadow stack.
+  //   `kStackAlignment`, and if the thread runs with a hardware shadow stack that the build does
+  //   not support (docs/platforms.md).
   // Cost: moves of `body`, and a few stores at the base of the stack.
   template <GeneratorBody<Output, Input> F>
     requires GuardedStack<StackT>
@@ -342,7 +343,8 @@ class Generator {
   // Returns: the body's output. Once the body has ended: `nullopt` (`false` if `Output` is void,
   //   null if it is a reference), in this call and all later ones.
   // Errors: an exception that leaves the body is thrown, and the generator is then unavailable.
-  //   Fatal if the generator is running, and if it was moved from.
+  //   Fatal if the generator is running, and if it was moved from. With a hardware shadow stack,
+  //   fatal if none can be mapped, and if the generator was started on a thread without one.
   // Cost: one switch, two comparisons, and a move of the value.
   [[gnu::always_inline]] internal::Result<Output> Resume(internal::Parameter<Input> input)
     requires(!std::is_void_v<Input>)

@@ -134,7 +134,8 @@ inline namespace FRINGE_ABI {
 // Requires: nothing else is running or suspended on `stack`.
 // Returns: the result of `function`; a value is moved, once or twice.
 // Errors: rethrows any exception that leaves `function`. Fatal if `stack` is too small, if its base
-//   is not aligned to `kStackAlignment`, and if the thread runs with a hardware shadow stack.
+//   is not aligned to `kStackAlignment`, and if the thread runs with a hardware shadow stack that
+//   the build does not support (docs/platforms.md).
 // Cost: two switches.
 template <typename StackT, std::invocable F>
   requires Stack<std::remove_cvref_t<StackT>>
