@@ -103,7 +103,7 @@ class ShadowStackDeathTest : public ::testing::Test {
  protected:
   void SetUp() override {
 #if FRINGE_SHADOW_STACKS
-    GTEST_SKIP() << "this build supports them: testing/guarded_control_stack tests that";
+    GTEST_SKIP() << "this build supports them: other tests run with one";
 #endif
 #if !defined(__x86_64__) && !defined(__aarch64__)
     GTEST_SKIP() << "this CPU cannot be asked for a shadow stack";

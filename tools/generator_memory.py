@@ -12,15 +12,16 @@ import struct
 WORD = 8
 PAGE = 4096
 RECORD_BYTES = 64  # arch::LinkRecord, and its alignment
-MODES, REASONS = 8, 4  # Control::kModes, kReasons
+MODES, REASONS = 16, 4  # Control::kModes, kReasons
 FINISHED, IN_HANDLER, OPEN = 1, 2, 3  # reasons, plus REASONS * mode
+SHADOWED = 8  # more than the mode: suspended, with a shadow stack
 MAXIMUM_BODY = 1 << 20  # how far above the first frame a record is searched
 
 PT_LOAD, PF_W = 1, 2  # of ELF
 
 SUSPENDED, NOT_STARTED, RUNNING, DONE = "suspended", "not started", "running", "finished"
 
-# The namespaces of the modes (fringe/config.h).
+# The namespaces of the modes (fringe/config.h). Code with support for shadow stacks has another.
 NAMESPACES = (
     "exceptions",
     "no_exceptions",
@@ -31,6 +32,11 @@ NAMESPACES = (
     "exceptions_msan",
     "no_exceptions_msan",
 )
+
+
+def control_types(mode):
+    """Returns the names that the `Control` of a mode may have. They have the same size."""
+    return ["fringe::internal::%s::Control" % (NAMESPACES[mode] + end) for end in ("", "_shadow_stacks")]
 
 
 class Unreadable(Exception):
@@ -87,7 +93,11 @@ class Record:
         closed = self.resumer["sp"]
         if closed == FINISHED + REASONS * self.mode:
             self.state = DONE
-        elif closed in (0, place, IN_HANDLER + REASONS * self.mode, OPEN + REASONS * self.mode):
+        elif closed in (0, place) or closed in [
+            reason + REASONS * mode
+            for reason in (IN_HANDLER, OPEN)
+            for mode in (self.mode, self.mode + SHADOWED)
+        ]:
             self.state = SUSPENDED
             if self.saved["fp"] == place and self.contains(self.saved["sp"]):
                 if memory.words(self.saved["sp"], 1)[0] == memory.trampoline():

@@ -45,11 +45,12 @@ class Memory(generator_memory.Memory):
         return trampoline()
 
     def control_bytes(self, mode):
-        name = "fringe::internal::%s::Control" % generator_memory.NAMESPACES[mode]
-        try:
-            return gdb.lookup_type(name).sizeof
-        except gdb.error:
-            return None
+        for name in generator_memory.control_types(mode):
+            try:
+                return gdb.lookup_type(name).sizeof
+            except gdb.error:
+                pass
+        return None
 
     def writable_ranges(self):
         found = []

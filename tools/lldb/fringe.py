@@ -58,8 +58,10 @@ class Memory(generator_memory.Memory):
         return self._trampoline
 
     def control_bytes(self, mode):
-        name = "fringe::internal::%s::Control" % generator_memory.NAMESPACES[mode]
-        return self.target.FindFirstType(name).GetByteSize() or None
+        for name in generator_memory.control_types(mode):
+            if size := self.target.FindFirstType(name).GetByteSize():
+                return size
+        return None
 
     def writable_ranges(self):
         regions = self.process.GetMemoryRegions()
