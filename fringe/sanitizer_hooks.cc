@@ -4,7 +4,7 @@
 
 namespace fringe::internal {
 
-constinit bool runs_without_tools = false;
+constinit ToolState tool_state;
 
 }  // namespace fringe::internal
 

@@ -42,8 +42,12 @@ namespace fringe::internal {
 
 #if FRINGE_RUNTIME_TOOLS
 // Whether no such tool watches the program. False until the first stack has asked, because each
-// question costs nanoseconds.
-extern bool runs_without_tools;
+// question costs nanoseconds. Each life of a generator loads it, so it is in no cache line that
+// threads store to.
+struct alignas(128) ToolState {
+  bool runs_without_tools = false;
+};
+extern ToolState tool_state;
 #endif
 
 inline namespace FRINGE_ABI {
@@ -175,7 +179,9 @@ class SanitizerHooks {
 #endif
 
 #if FRINGE_RUNTIME_TOOLS
-  static bool MayHaveTools() { return !__atomic_load_n(&runs_without_tools, __ATOMIC_RELAXED); }
+  static bool MayHaveTools() {
+    return !__atomic_load_n(&tool_state.runs_without_tools, __ATOMIC_RELAXED);
+  }
 
 #if FRINGE_VALGRIND
 #pragma GCC diagnostic push
@@ -209,7 +215,7 @@ class SanitizerHooks {
       has_tools = true;
     }
     // Concurrent questions have the same answer.
-    if (!has_tools) __atomic_store_n(&runs_without_tools, true, __ATOMIC_RELAXED);
+    if (!has_tools) __atomic_store_n(&tool_state.runs_without_tools, true, __ATOMIC_RELAXED);
   }
 
   [[gnu::noinline]] void Deregister() {

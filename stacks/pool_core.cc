@@ -41,15 +41,21 @@ constexpr size_t kMaximumLookBytes = size_t{1} << 20;
 // Whether a thread is looking. Where two threads return memory at once, Linux makes each of them
 // flush the TLBs of all CPUs, though there may be nothing to return (`mm_tlb_flush_nested`). On a
 // virtual machine, a look then takes microseconds instead of 0.2.
-constinit std::atomic<uint32_t> look_is_running = 0;
+//
+// It fills the cache lines that a CPU fetches together. Each look stores there, and would make
+// every other thread wait for the line of a variable beside it.
+struct alignas(128) LookState {
+  std::atomic<uint32_t> is_running = 0;
+};
+constinit LookState look_state;
 
 class LookLock {
  public:
-  LookLock() : is_held_(look_is_running.exchange(1, std::memory_order_acquire) == 0) {}
+  LookLock() : is_held_(look_state.is_running.exchange(1, std::memory_order_acquire) == 0) {}
   LookLock(const LookLock&) = delete;
   LookLock& operator=(const LookLock&) = delete;
   ~LookLock() {
-    if (is_held_) look_is_running.store(0, std::memory_order_release);
+    if (is_held_) look_state.is_running.store(0, std::memory_order_release);
   }
 
   bool is_held() const { return is_held_; }
@@ -503,7 +509,9 @@ void PoolCore::AdoptCaches(const ThreadCaches* own) {
   }
 }
 
-void PoolCore::EndLooksOfOtherThreads() { look_is_running.store(0, std::memory_order_relaxed); }
+void PoolCore::EndLooksOfOtherThreads() {
+  look_state.is_running.store(0, std::memory_order_relaxed);
+}
 
 size_t PoolCore::LiveStacks() const {
   MutexLock lock(&mutex_);
