@@ -57,18 +57,20 @@ constexpr uint32_t kThreadPointer = 0xc0000100;
 constexpr uint64_t kShadowStackEnable = 1;
 constexpr uint64_t kLandingPads = 4 | 16;
 
-// The shadow stacks: every other page from 4 GiB on, as nothing is around each. The same memory is
+// The shadow stacks, in slots from 4 GiB on. The first page of a slot is absent. The same memory is
 // writable below, because ring 3 cannot write a token.
-constexpr uintptr_t kPageBytes = 4096;
-constexpr size_t kMostShadowStacks = 256;
+constexpr size_t kSlots = 64;
+constexpr size_t kSlotPages = 16;
+constexpr size_t kTablePages = 512;
+constexpr size_t kTables = kSlots * kSlotPages / kTablePages;
 constexpr uintptr_t kShadowStacks = uintptr_t{4} << 30;
 constexpr uintptr_t kWritable = uintptr_t{4} << 20;
+size_t slot_bytes[kSlots] = {};  // of the mapping there
 
 bool has_shadow_stack = false;
 bool is_taken_away = false;
 uint64_t user_control = kShadowStackEnable;
 const char* sentence_of_misuse = "";
-size_t shadow_stacks = 0;
 uint64_t steps = 0;
 Fault last_fault;
 
@@ -83,9 +85,7 @@ void WriteMsr(uint32_t number, uint64_t value) {
 }
 
 volatile uint64_t& WritableWord(uintptr_t address) {
-  const uintptr_t offset = address - kShadowStacks;
-  return *reinterpret_cast<volatile uint64_t*>(kWritable + offset / (2 * kPageBytes) * kPageBytes +
-                                               offset % kPageBytes);
+  return *reinterpret_cast<volatile uint64_t*>(kWritable + (address - kShadowStacks));
 }
 
 void WriteHex(uint64_t number) {
@@ -176,18 +176,19 @@ bool CpuHasShadowStacks() {
 // levels above it are writable.
 void StartShadowStacks() {
   alignas(kPageBytes) static uint64_t directory[512];
-  alignas(kPageBytes) static uint64_t table[512];
-  for (size_t i = 0; i < kMostShadowStacks; ++i) {
-    table[2 * i] = (kWritable + kPageBytes * i) | 0x65;
+  alignas(kPageBytes) static uint64_t tables[kTables][kTablePages];
+  for (size_t i = 0; i < kTables * kTablePages; ++i) {
+    if (i % kSlotPages == 0) continue;
+    tables[i / kTablePages][i % kTablePages] = (kWritable + kPageBytes * i) | 0x65;
   }
-  directory[0] = reinterpret_cast<uintptr_t>(table) | 7;
+  for (size_t i = 0; i < kTables; ++i) directory[i] = reinterpret_cast<uintptr_t>(tables[i]) | 7;
   auto* const directory_pointers = reinterpret_cast<volatile uint64_t*>(0x2000);
   directory_pointers[kShadowStacks >> 30] = reinterpret_cast<uintptr_t>(directory) | 7;
   uint64_t control;
   asm volatile("movq %%cr4, %0" : "=r"(control));
   asm volatile("movq %0, %%cr4" : : "r"(control | uint64_t{1} << 23) : "memory");  // CET
   // The thread's own: without its token, because it is in use.
-  WriteMsr(kUserShadowStackPointer, MapShadowStack() + 8);
+  WriteMsr(kUserShadowStackPointer, MapShadowStack(kPageBytes) + kPageBytes);
   if (kHasLandingPads) user_control |= kLandingPads;
   WriteMsr(kUserControl, user_control);
   has_shadow_stack = true;
@@ -269,11 +270,33 @@ uint64_t InSingleSteps(void (*function)()) {
   return steps - before;
 }
 
-uintptr_t MapShadowStack() {
-  if (shadow_stacks == kMostShadowStacks) return 0;
-  const uintptr_t end = kShadowStacks + 2 * kPageBytes * shadow_stacks++ + kPageBytes;
-  WritableWord(end - 8) = end | 1;
-  return end - 8;
+uintptr_t MapShadowStack(size_t bytes) {
+  if (bytes == 0 || bytes % kPageBytes != 0 || bytes > (kSlotPages - 1) * kPageBytes) return 0;
+  for (size_t i = 0; i < kSlots; ++i) {
+    if (slot_bytes[i] != 0) continue;
+    slot_bytes[i] = bytes;
+    const uintptr_t start = kShadowStacks + (i * kSlotPages + 1) * kPageBytes;
+    WritableWord(start + bytes - 8) = (start + bytes) | 1;
+    return start;
+  }
+  return 0;
+}
+
+bool UnmapShadowStack(uintptr_t start, size_t bytes) {
+  const size_t page = (start - kShadowStacks) / kPageBytes;
+  if (start % kPageBytes != 0 || page >= kSlots * kSlotPages || page % kSlotPages != 1)
+    return false;
+  size_t& mapped_bytes = slot_bytes[page / kSlotPages];
+  if (mapped_bytes != bytes) return false;
+  mapped_bytes = 0;
+  for (uintptr_t at = start; at != start + bytes; at += 8) WritableWord(at) = 0;
+  return true;
+}
+
+size_t ShadowStackMappings() {
+  size_t count = 0;
+  for (const size_t bytes : slot_bytes) count += bytes != 0 ? 1 : 0;
+  return count;
 }
 
 uint64_t ReadShadowStack(uintptr_t address) { return WritableWord(address); }

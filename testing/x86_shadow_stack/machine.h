@@ -62,6 +62,8 @@ const char* Misuse(void (*function)());
 // Returns: how many there were.
 uint64_t InSingleSteps(void (*function)());
 
+inline constexpr size_t kPageBytes = 4096;
+
 // Takes the shadow stack of the thread away, and gives it back at the next call. The calling
 // function must not return in between.
 inline constexpr uint8_t kToggleVector = 32;
@@ -69,12 +71,19 @@ inline constexpr uint8_t kToggleVector = 32;
   asm volatile("int %0" : : "i"(kToggleVector) : "memory");
 }
 
-// Maps a shadow stack with a token at its top.
+// As Linux does, maps a shadow stack of `bytes`, a multiple of the page's size, with a token at its
+// top. There is nothing below it.
 //
-// Returns: the address of the token; 0 if there is no more memory.
-uintptr_t MapShadowStack();
+// Returns: its lowest address; 0 if there is no room.
+uintptr_t MapShadowStack(size_t bytes);
 
-// Returns: a word of a shadow stack that the machine has mapped.
+// Returns: whether there was such a mapping.
+bool UnmapShadowStack(uintptr_t start, size_t bytes);
+
+// Returns: how many are mapped.
+size_t ShadowStackMappings();
+
+// Returns: a word of a shadow stack.
 uint64_t ReadShadowStack(uintptr_t address);
 
 }  // namespace fringe::testing

@@ -1,10 +1,12 @@
-// The functions of a C library that compilers call implicitly, and that libsupc++ and libgcc need
-// to throw exceptions. There is one thread.
+// The functions of a C library that compilers call implicitly, that libsupc++ and libgcc need to
+// throw exceptions, and that stacks/shadow_stacks.cc calls. There is one thread.
 
+#include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 
 #include "testing/bare_metal/machine.h"
+#include "testing/x86_shadow_stack/machine.h"
 
 namespace {
 
@@ -92,4 +94,23 @@ void* pthread_getspecific(unsigned) { return nullptr; }
 int pthread_setspecific(unsigned, const void*) { return 0; }
 int __cxa_atexit(void (*)(void*), void*, void*) { return 0; }
 int __cxa_thread_atexit(void (*)(void*), void*, void*) { return 0; }
+
+// As "Documentation/arch/x86/shstk.rst" of Linux describes `map_shadow_stack`.
+long syscall(long number, ...) {
+  va_list arguments;
+  va_start(arguments, number);
+  const int address = va_arg(arguments, int);
+  const size_t bytes = va_arg(arguments, size_t);
+  const unsigned long flags = va_arg(arguments, unsigned long);
+  va_end(arguments);
+  constexpr long kMapShadowStack = 453;
+  constexpr unsigned long kSetToken = 1;
+  if (number != kMapShadowStack || address != 0 || flags != kSetToken) return -1;
+  const uintptr_t start = fringe::testing::MapShadowStack(bytes);
+  return start == 0 ? -1 : static_cast<long>(start);
+}
+int munmap(void* start, size_t bytes) {
+  return fringe::testing::UnmapShadowStack(reinterpret_cast<uintptr_t>(start), bytes) ? 0 : -1;
+}
+long sysconf(int) { return fringe::testing::kPageBytes; }
 }
