@@ -5,13 +5,15 @@
 //   0x10 DW_CFA_expression, register, length 2: 0x76 DW_OP_breg6 (rbp) offset
 //        registers: 0x10 return address, 0x06 rbp, 0x03 rbx
 //        rbp has length 4, with 0x23 DW_OP_plus_uconst 0: README.md, "libunwind"
-// 0x1b is DW_EH_PE_pcrel | DW_EH_PE_sdata4. What AT&T's and Intel's syntax write differently is in
-// bytes, so that the file compiles under -masm=intel.
+// What AT&T's and Intel's syntax write differently is in bytes, so that the file compiles under
+// -masm=intel.
 
 // A build may compile every file of this folder.
 #if defined(__x86_64__) && defined(__LP64__)
 
 #include "x86_64.h"
+
+#include "object_format.h"
 
 static_assert(offsetof(fringe::arch::LinkRecord, resumer.sp) == 0x10 &&
               offsetof(fringe::arch::LinkRecord, resumer.pc) == 0x08 &&
@@ -24,31 +26,29 @@ extern "C" [[gnu::visibility("hidden")]] char fringe_x86_64_trampoline[];
 // The declaration gave it C linkage.
 void* const fringe::arch::fringe_x86_64_return_address = fringe_x86_64_trampoline;
 
-asm(R"(
-  .pushsection .text
-  .type __morestack, @function
-__morestack:
+// clang-format off
+asm(
+  FRINGE_TEXT
+  FRINGE_FUNCTION("__morestack") R"(
   .cfi_startproc
-  .cfi_personality 0x1b, .Lfringe_x86_64_personality
+)" FRINGE_PERSONALITY("fringe_x86_64_personality") R"(
   .cfi_escape 0x0f, 3, 0x76, 0x10, 0x06
   .cfi_escape 0x10, 0x10, 2, 0x76, 0x08
   .cfi_escape 0x10, 0x06, 4, 0x76, 0x00, 0x23, 0x00
   .cfi_escape 0x10, 0x03, 2, 0x76, 0x18
   nop                           # unwinders look up the address before a return address
-  .globl fringe_x86_64_trampoline
-  .hidden fringe_x86_64_trampoline
-  .type fringe_x86_64_trampoline, @function
-fringe_x86_64_trampoline:
+)" FRINGE_HIDDEN("fringe_x86_64_trampoline")
+  FRINGE_ENTRY("fringe_x86_64_trampoline") R"(
   ud2                           # no Entry returns
   .cfi_endproc
-  .size fringe_x86_64_trampoline, . - fringe_x86_64_trampoline
-  .size __morestack, . - __morestack
-.Lfringe_x86_64_personality:
+)" FRINGE_END_FUNCTION("fringe_x86_64_trampoline")
+  FRINGE_END_FUNCTION("__morestack")
+  FRINGE_PERSONALITY_FUNCTION("fringe_x86_64_personality") R"(
   endbr64
   .byte 0xb8, 3, 0, 0, 0        # movl $3, %eax: _URC_FATAL_PHASE1_ERROR
   ret
-  .popsection
-)");
+)" FRINGE_END_TEXT);
+// clang-format on
 
 #endif  // defined(__x86_64__) && defined(__LP64__)
 

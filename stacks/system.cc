@@ -96,10 +96,23 @@ size_t CountMappings() {
   return lines;
 }
 
-// mincore's pointers are of different types in different C libraries.
+// What macOS lacks or declares in its own way.
+#if defined(__APPLE__)
+constexpr int kMapStack = 0;
+int Mincore(void* address, size_t length_bytes, unsigned char* pages) {
+  return mincore(address, length_bytes, reinterpret_cast<char*>(pages));
+}
+int AdviseNoHugePages(void*, size_t) { return 0; }
+#else
+constexpr int kMapStack = MAP_STACK;
+// The pointers of `mincore` are of different types in different C libraries.
 int Mincore(void* address, size_t length_bytes, unsigned char* pages) {
   return mincore(address, length_bytes, pages);
 }
+int AdviseNoHugePages(void* address, size_t length_bytes) {
+  return system_calls.madvise(address, length_bytes, MADV_NOHUGEPAGE);
+}
+#endif
 
 // How many pages one call of mincore is asked about.
 constexpr size_t kPagesPerLook = 256;
@@ -171,7 +184,7 @@ std::byte* MapMemory(size_t length_bytes, const char** failed_call) {
   if (!unmap_queue.Reserve()) return nullptr;
   auto map = [length_bytes] {
     return system_calls.mmap(nullptr, length_bytes, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | kMapStack, -1, 0);
   };
   void* memory = map();
   if (memory == MAP_FAILED) {
@@ -190,8 +203,7 @@ std::byte* MapMemory(size_t length_bytes, const char** failed_call) {
   }
   // A huge page would make the first touch of a stack cost 2 MiB. Kernels without huge pages say
   // EINVAL, and a sandbox may forbid advice: stacks work without it.
-  if (system_calls.madvise(memory, length_bytes, MADV_NOHUGEPAGE) != 0 && errno != EINVAL &&
-      !IsRefusal(errno)) {
+  if (AdviseNoHugePages(memory, length_bytes) != 0 && errno != EINVAL && !IsRefusal(errno)) {
     const int error = errno;
     UnmapMemory(static_cast<std::byte*>(memory), length_bytes);
     errno = error;
@@ -205,12 +217,12 @@ void UnmapMemory(std::byte* start, size_t length_bytes) { unmap_queue.Unmap(star
 
 bool RemapMemory(std::byte* start, size_t length_bytes) {
   if (system_calls.mmap(start, length_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_FIXED, -1,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | kMapStack | MAP_FIXED, -1,
                         0) == MAP_FAILED) {
     return false;
   }
   // The same advice as for the rest, so that the kernel merges the mappings.
-  system_calls.madvise(start, length_bytes, MADV_NOHUGEPAGE);
+  AdviseNoHugePages(start, length_bytes);
   return true;
 }
 

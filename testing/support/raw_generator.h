@@ -13,7 +13,7 @@
 #include "stacks/stack.h"
 #include "stacks/system_stack.h"
 
-#if defined(_WIN32)
+#if !__has_include(<sanitizer/asan_interface.h>)
 #define ASAN_UNPOISON_MEMORY_REGION(address, bytes) (static_cast<void>(address))
 #else
 #include <sanitizer/asan_interface.h>
