@@ -333,7 +333,7 @@ class alignas(arch::LinkRecord) Control {
   }
 
   // As `Switch`, with the shadow stack of the thread if it has one. Both of its switches are on the
-  // resumer's side. So the generator's side, which may be another's code, has nothing to do.
+  // resumer's side. So the generator's side has nothing to do.
   arch::Message SwitchBoth(uintptr_t word, bool cancels = false) {
 #if FRINGE_SHADOW_STACKS
     const uintptr_t closed = arch::Closed(&record_);
