@@ -167,6 +167,12 @@ void CountSteps() {
   Write("\n");
 }
 
+#if defined(__CET__) && (__CET__ & 2)
+static_assert(FRINGE_SHADOW_STACKS == 1, "-fcf-protection=return and full must give support");
+#else
+static_assert(FRINGE_SHADOW_STACKS == 0, "other code must not change");
+#endif
+
 #if FRINGE_SHADOW_STACKS
 
 // --- The shadow stacks of generators -------------------------------------------------------------
