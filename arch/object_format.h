@@ -1,7 +1,6 @@
 // How the text of assembly names and describes functions in ELF and in Mach-O.
 //
-// For asm statements at file scope. Each macro except
-// FRINGE_NEAR is the text of whole lines.
+// For asm statements at file scope. Each macro except FRINGE_NEAR is the text of whole lines.
 
 #ifndef FRINGE_ARCH_OBJECT_FORMAT_H_
 #define FRINGE_ARCH_OBJECT_FORMAT_H_

@@ -290,8 +290,8 @@ class alignas(arch::LinkRecord) Control {
 
   [[noreturn]] static void FailInOtherMode() {
     fringe_fatal(
-        "a generator cannot cross to code of another mode: compile both sides with the same "
-        "-fexceptions and -fsanitize flags.");
+        "a generator cannot cross to code of another mode: compile both sides with the same flags "
+        "for exceptions, sanitizers and shadow stacks.");
   }
 
   // Whether the words after the record are of this mode.

@@ -1,7 +1,5 @@
-// The hot loops whose machine code generated_code_test compares with the lines below that begin
-// with
-// `// RESUMES` and `// SUSPENSIONS`. They list each store of a loop, in order. FileCheck reads
-// them.
+// The hot loops whose machine code generated_code_test checks. FileCheck reads the comments below
+// that begin with RESUMES or SUSPENSIONS: they list each store of a loop, in order.
 
 #include <cstddef>
 #include <cstdint>
