@@ -27,7 +27,7 @@ _start:
 namespace fringe::arch {
 namespace {
 
-enum Status : uintptr_t { kWell, kNotMarked, kWrongWord, kWrongEnd };
+enum Status : uintptr_t { kWell, kNotMarked, kWrongWord, kWrongEnd, kNoPersonality, kWrongAnswer };
 
 [[noreturn]] void Exit(uintptr_t status) {
   register uintptr_t x0 asm("x0") = status;
@@ -71,6 +71,18 @@ void Body(uintptr_t word, LinkRecord* record, LinkRecord*) {
   Finish(0, record);
 }
 
+// Returns: the trampoline's personality routine, which an unwinder calls by its address; null if no
+//   instruction near the trampoline is marked for calls. It has a name only in its file.
+auto FindPersonality() -> int (*)(int) {
+  constexpr uint32_t kMark = 0xd503245f;  // bti c
+  const auto* const code = static_cast<const uint32_t*>(fringe_aarch64_start_address);
+  for (size_t i = 0; i < 16; ++i) {
+    if (code[i] != kMark) continue;
+    return reinterpret_cast<int (*)(int)>(reinterpret_cast<uintptr_t>(code + i));
+  }
+  return nullptr;
+}
+
 }  // namespace
 }  // namespace fringe::arch
 
@@ -82,5 +94,10 @@ void fringe_testing_main() {
     if (Resume(word, &stack.record).word != word + 1) Exit(kWrongWord);
   }
   if (Cancel(&stack.record).record != nullptr) Exit(kWrongEnd);
+  const auto personality = FindPersonality();
+  if (personality == nullptr) Exit(kNoPersonality);
+  constexpr int kVersion = 1;
+  constexpr int kFatalPhase1Error = 3;  // _URC_FATAL_PHASE1_ERROR
+  if (personality(kVersion) != kFatalPhase1Error) Exit(kWrongAnswer);
   Exit(kWell);
 }

@@ -62,12 +62,13 @@ inline constexpr int kLiveLongDoubles = 33;
       ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, "
       "23, 24, 25, 26, 27, 28, 30\n\t"
       "mov x\\n, 0xaaaaaaaaaaaaaaaa\n\t"
-      ".endr"
+      ".endr\n\t"
+      "cmp x0, x0"
       :
       :
       : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
         "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26",
-        "x27", "x28", "x30");
+        "x27", "x28", "x30", "cc");
 }
 
 }  // namespace fringe::testing

@@ -105,10 +105,13 @@ inline constexpr int kLiveLongDoubles = 33;
       "mvn r10, #0x5a\n\t"
       "mvn r12, #0x5a\n\t"
       "mvn lr, #0x5a\n\t"
-      "mvn " FRINGE_SCRAMBLE ", #0x5a"
+      "mvn " FRINGE_SCRAMBLE
+      ", #0x5a\n\t"
+      "cmp r0, r0"
       :
       :
-      : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", FRINGE_SCRAMBLE);
+      : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", FRINGE_SCRAMBLE,
+        "cc");
 #undef FRINGE_SCRAMBLE
 }
 

@@ -58,7 +58,8 @@ inline constexpr int kLiveLongDoubles = 9;
   asm volatile(
       ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14\n\t"
       "lghi %%r\\n, -0x5a5\n\t"
-      ".endr"
+      ".endr\n\t"
+      "cgr %%r0, %%r0"
       :
       :
       : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r14", "cc");

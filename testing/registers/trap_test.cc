@@ -224,6 +224,33 @@ struct LiveMixture {
   }
 };
 
+// Two comparisons of the same values. A compiler that takes the flags for unchanged does the second
+// one by the flags of the first.
+struct LiveFlags {
+  static constexpr const char* kName = "Flags";
+
+  template <typename Side>
+  [[gnu::noinline]] static bool AreEqualAfter(Side side, intptr_t a, intptr_t b) {
+    if (a > b) return false;
+    side();
+    bool are_equal = false;
+    if (a == b) {
+      are_equal = true;
+      Hide(are_equal);  // Otherwise the comparison could become arithmetic.
+    }
+    return are_equal;
+  }
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    intptr_t one = 1, two = 2;
+    Hide(one), Hide(two);
+    const bool has_less = !AreEqualAfter(side, one, two);
+    const bool has_equal = AreEqualAfter(side, two, two);
+    return 0U + !has_less + !has_equal;
+  }
+};
+
 // The register classes of this target. The test below reports the missing ones.
 using Traps = ::testing::Types<
 #if defined(__AVX__)
@@ -239,7 +266,7 @@ using Traps = ::testing::Types<
     Live<uint64_t>,
 #endif
     RedZone, BasePointer, Live<uint32_t>, Live<WideInteger>, Live<float>, Live<double>,
-    Live<long double>, Live<Vector128>, LiveMixture>;
+    Live<long double>, Live<Vector128>, LiveMixture, LiveFlags>;
 
 TEST(TrapTargetTest, HasEveryRegister) {
 #if (defined(__x86_64__) || defined(__i386__)) && !defined(__AVX512F__)
