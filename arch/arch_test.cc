@@ -156,6 +156,7 @@ TEST(SwitchTest, CancelBringsNoRecord) {
   const Message message = Cancel(stack.record());
   EXPECT_EQ(message.word, 7U);
   EXPECT_EQ(message.record, stack.record());
+  EXPECT_EQ(Closed(stack.record()), 0U);
 }
 
 TEST(SwitchTest, CancelBeforeTheFirstResumeStillBringsTheRecord) {

@@ -2,12 +2,14 @@
 
 #include "testing/unwinding/backtrace.h"
 
+#include <cxxabi.h>
 #include <execinfo.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <iterator>
 #include <span>
 #include <utility>
@@ -167,6 +169,47 @@ TEST(BacktraceTest, RestoresTheRegistersOfTheResumer) {
   EXPECT_EQ(arrivals->count, 1U);
   EXPECT_EQ(arrivals->wrong, 0U);
 }
+
+// --- Exceptions ----------------------------------------------------------------------------------
+
+#if defined(__cpp_exceptions)
+constexpr uintptr_t kTerminated = 2;
+
+arch::LinkRecord* throwing;  // the record of the generator that throws
+
+// Has no handler and no destructor, so that it stops no exception.
+arch::Message ResumeThrower(arch::LinkRecord* record) { return arch::Resume(0, record); }
+
+// The layer above catches exceptions in a generator's first function. One that passes would leave
+// the generator marked as running.
+TEST(BacktraceTest, NoExceptionPassesTheTrampoline) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "AddressSanitizer does not know this stack";
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  GTEST_SKIP() << "AddressSanitizer does not know this stack";
+#endif
+#endif
+  const RawGenerator<OsStack> generator(
+      *OsStack::Create(kStackBytes),
+      [](uintptr_t, arch::LinkRecord*, arch::LinkRecord*) { throw 1; });
+  throwing = generator.record();
+  const std::terminate_handler previous = std::set_terminate([] {
+    abi::__cxa_end_catch();
+    arch::Suspend(kTerminated, throwing);
+    __builtin_trap();
+  });
+  // Through a variable, so that no compiler finds out that the function itself throws nothing.
+  arch::Message (*volatile resume)(arch::LinkRecord*) = &ResumeThrower;
+  uintptr_t word = 0;
+  try {
+    word = resume(generator.record()).word;
+  } catch (int) {
+  }
+  std::set_terminate(previous);
+  EXPECT_EQ(word, kTerminated);
+}
+#endif
 
 // --- Generators in generators --------------------------------------------------------------------
 

@@ -290,6 +290,26 @@ TEST_F(EveryInstructionTest, RawSwitchBetweenFramesThatGrow) {
   });
 }
 
+// Calls nothing, so that only the statement itself can make the compiler save a return address.
+void FinishingBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
+  arch::Finish(word, record);
+}
+
+TEST_F(EveryInstructionTest, RawFinish) {
+  constexpr int kGenerators = 20 * kRoundTrips;
+  stepping.generator = FunctionOf(reinterpret_cast<const std::byte*>(&FinishingBody) + 1);
+  const RawGenerator<OsStack> generator(*OsStack::Create(256 << 10), &FinishingBody);
+  arch::LinkRecord* const record = generator.record();
+  stepping.record = record;
+  AboveResumer([&] {
+    const SingleStep step(&VisitInstruction);
+    for (int i = 0; i < kGenerators; ++i) {
+      arch::Resume(0, record);
+      arch::Init(record, reinterpret_cast<std::byte*>(record), &FinishingBody);
+    }
+  });
+}
+
 #if defined(__powerpc64__)
 // Resumes as a function of another module would, with its own `r2`.
 //
