@@ -5,6 +5,7 @@
 #include <cfenv>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "gtest/gtest.h"
@@ -34,6 +35,8 @@ class RawStack {
   // Lets the first resume call `body` with its word and the record.
   template <typename Body>
   void Start(Body) {
+    // `Init` finds whatever the memory held before.
+    std::memset(static_cast<void*>(record()), 0xa5, sizeof(LinkRecord));
     Init(record(), memory_->bytes + sizeof(memory_->bytes), &EntryOf<Body>);
   }
 
