@@ -296,7 +296,7 @@ void FinishingBody(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) 
 }
 
 TEST_F(EveryInstructionTest, RawFinish) {
-  constexpr int kGenerators = 20 * kRoundTrips;
+  constexpr int kGenerators = 5 * kRoundTrips;
   stepping.generator = FunctionOf(reinterpret_cast<const std::byte*>(&FinishingBody) + 1);
   const RawGenerator<OsStack> generator(*OsStack::Create(256 << 10), &FinishingBody);
   arch::LinkRecord* const record = generator.record();
