@@ -154,6 +154,8 @@ LEGS = [
             "vgabios=/usr/share/bochs/VGABIOS-lgpl-latest",
         ),
     ),
+    script("musl", "testing/musl/run", programs=("npm",)),
+    script("macos", "testing/macos/run", programs=("llvm-19=llvm-dwarfdump-19", "npm")),
     bazel(
         "aarch64-hardened",
         targets=("//testing/hardening/...",)
