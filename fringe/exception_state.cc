@@ -5,12 +5,15 @@
 namespace __cxxabiv1 {
 struct __cxa_eh_globals;
 extern "C" __cxa_eh_globals* __cxa_get_globals() noexcept;
-#if defined(_LIBCPP_VERSION)
+#if defined(_LIBCPP_VERSION) && !defined(__APPLE__)
 extern "C" int __cxa_thread_atexit(void (*function)(void*), void* argument, void* library) noexcept;
 #endif
 }  // namespace __cxxabiv1
 
-#if defined(_LIBCPP_VERSION)
+#if defined(__APPLE__)
+// Of macOS's C library, which calls it for destructors of thread-local variables.
+extern "C" void _tlv_atexit(void (*function)(void*), void* argument) noexcept;
+#elif defined(_LIBCPP_VERSION)
 // Under another name, because compilers declare it too.
 extern "C" [[gnu::visibility("hidden")]] void* fringe_library_handle __asm__("__dso_handle");
 #endif
@@ -21,6 +24,17 @@ constinit fringe::internal::ExceptionState unset = {nullptr, 1};
 #if defined(_LIBCPP_VERSION)
 // In the slot of a thread that ends.
 constinit fringe::internal::ExceptionState ending = {nullptr, 1};
+
+void BeginEnd(void*) { fringe_thread_slot = &ending; }
+
+// Calls `BeginEnd` when the running thread ends.
+void RegisterEnd() {
+#if defined(__APPLE__)
+  _tlv_atexit(&BeginEnd, nullptr);
+#else
+  __cxxabiv1::__cxa_thread_atexit(&BeginEnd, nullptr, &fringe_library_handle);
+#endif
+}
 #endif
 
 }  // namespace
@@ -36,13 +50,9 @@ ExceptionState* InitThreadExceptionState() {
 #if defined(_LIBCPP_VERSION)
   // libc++abi frees the state in the destructor of a pthread key, and allocates another when one is
   // asked for after that. Destructors of other keys may run later and resume generators. So nothing
-  // is cached from the end of the thread on, which begins with what `__cxa_thread_atexit`
-  // registers.
+  // is cached from the end of the thread on.
   if (fringe_thread_slot == &ending) return state;
-  if (fringe_thread_slot == &unset) {
-    __cxxabiv1::__cxa_thread_atexit([](void*) { fringe_thread_slot = &ending; }, nullptr,
-                                    &fringe_library_handle);
-  }
+  if (fringe_thread_slot == &unset) RegisterEnd();
 #endif
   fringe_thread_slot = state;
   return state;

@@ -1,6 +1,9 @@
 #include "leak_roots.h"
 
-#if __STDC_HOSTED__
+#include "config.h"
+
+// On macOS only AddressSanitizer has these functions (sanitizer_hooks.h).
+#if __STDC_HOSTED__ && (!defined(__APPLE__) || FRINGE_ASAN)
 
 #include <algorithm>
 #include <cstdint>
@@ -100,4 +103,4 @@ void RemoveLeakRoot(const std::byte* limit) { Roots().Remove(limit); }
 
 }  // namespace fringe::internal
 
-#endif  // __STDC_HOSTED__
+#endif

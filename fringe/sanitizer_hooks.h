@@ -23,8 +23,10 @@
 #endif
 
 // Tools that are found at run time: Valgrind, and LeakSanitizer on its own (-fsanitize=leak), for
-// which no compiler defines a macro.
-#if __STDC_HOSTED__ && !defined(_WIN32) && !FRINGE_ASAN && !FRINGE_TSAN && !FRINGE_MSAN
+// which no compiler defines a macro. On macOS, no program links with a weak symbol that nothing
+// defines, so they cannot be found.
+#if __STDC_HOSTED__ && !defined(_WIN32) && !defined(__APPLE__) && !FRINGE_ASAN && !FRINGE_TSAN && \
+    !FRINGE_MSAN
 #define FRINGE_RUNTIME_TOOLS 1
 #else
 #define FRINGE_RUNTIME_TOOLS 0

@@ -19,7 +19,12 @@
 
 // Of the C runtime: null in a program at fixed addresses. Under another name, because compilers
 // declare it too.
-extern "C" [[gnu::visibility("hidden")]] void* fringe_dso_handle __asm__("__dso_handle");
+#if defined(__APPLE__)
+#define FRINGE_DSO_HANDLE "___dso_handle"
+#else
+#define FRINGE_DSO_HANDLE "__dso_handle"
+#endif
+extern "C" [[gnu::visibility("hidden")]] void* fringe_dso_handle __asm__(FRINGE_DSO_HANDLE);
 
 namespace fringe {
 

@@ -1,5 +1,5 @@
 // The hot loops whose machine code generated_code_test checks. FileCheck reads the comments below
-// that begin with RESUMES or SUSPENSIONS: they list each store of a loop, in order.
+// that begin with RESUMES or SUSPENSIONS. They list each store of a loop, in order.
 
 #include <cstddef>
 #include <cstdint>
