@@ -84,7 +84,7 @@ static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
 #endif
 
 // Whether generators can run on a thread with a hardware shadow stack (docs/platforms.md). On with
-// Linux if the compiler is told that the program shall have one: on x86_64 by
+// Linux if the compiler is told that the program has one: on x86_64 by
 // -fcf-protection=return or full, on AArch64 as Arm's C Language Extensions define the macro, or by
 // `--//flags:shadow_stacks`. A freestanding program must want it, because it provides the memory.
 #if defined(__x86_64__) && defined(__CET__) && (__CET__ & 2)

@@ -81,8 +81,8 @@ class alignas(arch::LinkRecord) Control {
 #if !FRINGE_SHADOW_STACKS
     if (arch::ShadowStackIsOn()) [[unlikely]] {
       fringe_fatal(
-          "generators cannot run with a hardware shadow stack, which a switch does not change: run "
-          "the program without one.");
+          "generators cannot run with a hardware shadow stack in this build: compile for shadow "
+          "stacks, or run the program without one.");
     }
 #endif
     arch::Init(&record_, sp, entry);

@@ -96,8 +96,8 @@ int PretendThereIsOne() {
 }
 
 constexpr const char* kSentence =
-    "fringe: generators cannot run with a hardware shadow stack, which a switch does not change: "
-    "run the program without one\\.";
+    "fringe: generators cannot run with a hardware shadow stack in this build: compile for shadow "
+    "stacks, or run the program without one\\.";
 
 class ShadowStackDeathTest : public ::testing::Test {
  protected:

@@ -12,8 +12,8 @@ namespace fringe {
 namespace {
 
 constexpr const char* kSentence =
-    "fringe: generators cannot run with a hardware shadow stack, which a switch does not change: "
-    "run the program without one\\.";
+    "fringe: generators cannot run with a hardware shadow stack in this build: compile for shadow "
+    "stacks, or run the program without one\\.";
 
 TEST(UnsupportedDeathTest, AnyGeneratorIsFatal) {
   ASSERT_TRUE(arch::ShadowStackIsOn());
