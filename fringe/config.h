@@ -84,25 +84,14 @@ static_assert(__is_same(void (*)(int), void(__attribute__((sysv_abi)) *)(int)),
 #endif
 
 // Whether generators can run on a thread with a hardware shadow stack (docs/platforms.md). On with
-// Linux if the compiler is told that the program has one: on x86_64 by
-// -fcf-protection=return or full, on AArch64 as Arm's C Language Extensions define the macro, or by
+// Linux if the compiler is told that the program has one: on x86_64 by -fcf-protection=return or
+// full, on AArch64 as Arm's C Language Extensions define the macro, or by
 // `--//flags:shadow_stacks`. A freestanding program must want it, because it provides the memory.
-#if defined(__x86_64__) && defined(__CET__) && (__CET__ & 2)
-#define FRINGE_TOLD_OF_SHADOW_STACKS 1
-#elif defined(__aarch64__) && \
-    (defined(__ARM_FEATURE_GCS_DEFAULT) || defined(FRINGE_WANTS_SHADOW_STACKS))
-#define FRINGE_TOLD_OF_SHADOW_STACKS 1
-#else
-#define FRINGE_TOLD_OF_SHADOW_STACKS 0
-#endif
-#if __STDC_HOSTED__ && defined(__linux__)
-#define FRINGE_SHADOW_STACK_MEMORY 1
-#elif !__STDC_HOSTED__ && defined(FRINGE_WANTS_SHADOW_STACKS)
-#define FRINGE_SHADOW_STACK_MEMORY 1
-#else
-#define FRINGE_SHADOW_STACK_MEMORY 0
-#endif
-#if FRINGE_TOLD_OF_SHADOW_STACKS && FRINGE_SHADOW_STACK_MEMORY && defined(__LP64__)
+#if defined(__LP64__) &&                                                            \
+    (__STDC_HOSTED__ ? defined(__linux__) : defined(FRINGE_WANTS_SHADOW_STACKS)) && \
+    ((defined(__x86_64__) && defined(__CET__) && (__CET__ & 2)) ||                  \
+     (defined(__aarch64__) &&                                                       \
+      (defined(__ARM_FEATURE_GCS_DEFAULT) || defined(FRINGE_WANTS_SHADOW_STACKS))))
 #define FRINGE_SHADOW_STACKS 1
 #define FRINGE_ABI_OF(mode) mode##_shadow_stacks
 #else

@@ -98,8 +98,7 @@ class alignas(arch::LinkRecord) Control {
 
   bool is_suspended() const {
     const uintptr_t closed = arch::Closed(&record_);
-    if (closed == OpenValue() || closed == kInHandler) return true;
-    if (FRINGE_SHADOW_STACKS && (closed == kShadowed || closed == kShadowedInHandler)) return true;
+    if (closed == OpenValue() || closed == kInHandler || HasShadowStack()) return true;
     CheckMode();
     return false;
   }
@@ -204,8 +203,7 @@ class alignas(arch::LinkRecord) Control {
   void Abandon() {
     CheckMode();
 #if FRINGE_SHADOW_STACKS
-    const uintptr_t closed = arch::Closed(&record_);
-    if (closed == kShadowed || closed == kShadowedInHandler) {
+    if (HasShadowStack()) {
       fringe_release_shadow_stack(arch::ShadowStackOf(&record_), size_bytes_);
     }
 #endif
@@ -323,6 +321,12 @@ class alignas(arch::LinkRecord) Control {
     return message;
   }
 
+  // Whether the generator is suspended, with a shadow stack.
+  bool HasShadowStack() const {
+    const uintptr_t closed = arch::Closed(&record_);
+    return FRINGE_SHADOW_STACKS && (closed == kShadowed || closed == kShadowedInHandler);
+  }
+
   // Whether a resume on this thread must switch the shadow stack too.
   [[gnu::always_inline]] static bool NeedsShadowStack() {
 #if FRINGE_SHADOW_STACKS
@@ -336,11 +340,12 @@ class alignas(arch::LinkRecord) Control {
   // resumer's side. So the generator's side has nothing to do.
   arch::Message SwitchBoth(uintptr_t word, bool cancels = false) {
 #if FRINGE_SHADOW_STACKS
-    const uintptr_t closed = arch::Closed(&record_);
-    const bool has_shadow_stack = closed == kShadowed || closed == kShadowedInHandler;
-    if (arch::ShadowStackIsOnNow()) {
+    // A generator that is cancelled before its start destroys its body and finishes. That leaves
+    // the resumer's shadow stack as it was.
+    if (cancels && !arch::HasStarted(&record_)) return Switch(word, cancels);
+    if (NeedsShadowStack()) {
       arch::ShadowStack shadow_stack =
-          has_shadow_stack ? arch::ShadowStackOf(&record_) : AcquireShadowStack();
+          HasShadowStack() ? arch::ShadowStackOf(&record_) : AcquireShadowStack();
       void* const resumer_token = arch::SwitchShadowStack(shadow_stack.token);
       const arch::Message message = Switch(word, cancels);
       shadow_stack.token = arch::SwitchShadowStack(resumer_token);
@@ -352,7 +357,7 @@ class alignas(arch::LinkRecord) Control {
       }
       return message;
     }
-    if (has_shadow_stack) [[unlikely]] {
+    if (HasShadowStack()) [[unlikely]] {
       fringe_fatal(
           "a generator that was started with a hardware shadow stack cannot continue without one: "
           "turn it on in every thread.");

@@ -344,7 +344,8 @@ class Generator {
   //   null if it is a reference), in this call and all later ones.
   // Errors: an exception that leaves the body is thrown, and the generator is then unavailable.
   //   Fatal if the generator is running, and if it was moved from. With a hardware shadow stack,
-  //   fatal if none can be mapped, and if the generator was started on a thread without one.
+  //   fatal if none can be mapped, and if only one of this thread and the thread that started the
+  //   generator has one.
   // Cost: one switch, two comparisons, and a move of the value.
   [[gnu::always_inline]] internal::Result<Output> Resume(internal::Parameter<Input> input)
     requires(!std::is_void_v<Input>)

@@ -17,12 +17,7 @@
 #include "fringe/on_stack.h"
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
-
-// The start and end of the program's code, defined by the linker.
-extern "C" {
-extern char __executable_start;
-extern char etext;
-}
+#include "testing/support/own_code.h"
 
 namespace fringe {
 namespace {
@@ -77,22 +72,11 @@ void Overwrite(unsigned char*) {}
 //
 // Returns: the number of queries.
 int PretendThereIsOne() {
-  const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(&__executable_start) & ~(page_bytes - 1);
-  const uintptr_t end = reinterpret_cast<uintptr_t>(&etext);
-  if (mprotect(reinterpret_cast<void*>(begin), end - begin, PROT_READ | PROT_WRITE | PROT_EXEC) !=
-      0) {
-    return 0;
-  }
-  int count = 0;
-  for (uintptr_t place = begin; place + kBytes <= end; place += kStep) {
-    auto* const code = reinterpret_cast<unsigned char*>(place);
-    if (!Asks(code)) continue;
-    Overwrite(code);
-    ++count;
-  }
-  __builtin___clear_cache(reinterpret_cast<char*>(begin), reinterpret_cast<char*>(end));
-  return count;
+  return testing::PatchOwnCode(kBytes, kStep, [](unsigned char* code) {
+    const bool asks = Asks(code);
+    if (asks) Overwrite(code);
+    return asks;
+  });
 }
 
 constexpr const char* kSentence =

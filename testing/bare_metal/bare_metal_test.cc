@@ -157,6 +157,7 @@ std::string Backend() { return "arch/" + machine->name + ".cc"; }
 std::string Build(const std::string& source, const Way& way, const std::string& name = "") {
   Words objects = {Compile("testing/bare_metal/" + machine->name + ".cc", way),
                    Compile("testing/bare_metal/runtime.cc", way),
+                   Compile("testing/bare_metal/common.cc", way),
                    Compile("testing/bare_metal/" + source, way), Compile(Backend(), way)};
   if (!name.empty()) {
     objects.push_back(

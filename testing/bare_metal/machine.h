@@ -36,6 +36,9 @@ extern "C" volatile Interruption fringe_testing_interruption;
 
 }  // namespace fringe::testing
 
+// Runs the program of the image, and ends. Called by the code at reset, once there is a stack.
+extern "C" [[noreturn]] void fringe_testing_run();
+
 // The program of the image: called once, on a stack of the machine, with interrupts enabled.
 extern "C" void fringe_testing_main();
 

@@ -1,44 +1,8 @@
-// The runtime of every image: the functions that compilers call implicitly, the constructors of
-// static objects, and the exit.
-
-#include <cstddef>
-#include <cstdint>
+// The runtime of every image without an operating system: the end at misuse and at unexpected
+// exceptions.
 
 #include "arch/fatal.h"
 #include "testing/bare_metal/machine.h"
-
-extern "C" {
-
-// Compilers recognise these functions, and would turn each loop into a call of the function itself.
-// The asm statement prevents that.
-
-void* memcpy(void* to, const void* from, size_t bytes) {
-  auto* out = static_cast<unsigned char*>(to);
-  const auto* in = static_cast<const unsigned char*>(from);
-  for (; bytes != 0; --bytes) {
-    *out++ = *in++;
-    asm volatile("" : : : "memory");
-  }
-  return to;
-}
-
-void* memset(void* to, int value, size_t bytes) {
-  auto* out = static_cast<unsigned char*>(to);
-  for (; bytes != 0; --bytes) {
-    *out++ = static_cast<unsigned char>(value);
-    asm volatile("" : : : "memory");
-  }
-  return to;
-}
-
-// The linker script defines the list of constructors of static objects.
-using Constructor = void (*)();
-extern const Constructor fringe_testing_constructors[];
-extern const Constructor fringe_testing_constructors_end[];
-
-// Called by the code at reset, once there is a stack.
-[[noreturn]] void fringe_testing_run();
-}
 
 namespace fringe::testing {
 
@@ -52,30 +16,9 @@ extern "C" void fringe_fatal(const char* sentence) {
   End(kFatal);
 }
 
-void WriteNumber(uintptr_t number) {
-  char digits[24];
-  char* digit = digits + sizeof digits;
-  *--digit = '\0';
-  do {
-    *--digit = static_cast<char>('0' + number % 10);
-    number /= 10;
-  } while (number != 0);
-  Write(digit);
-}
-
 }  // namespace fringe::testing
 
 void fringe_testing_on_unexpected() {
   fringe::testing::Write("an exception of the CPU that nobody expects\n");
   fringe::testing::End(fringe::testing::kUnexpected);
-}
-
-void fringe_testing_run() {
-  for (const Constructor* constructor = fringe_testing_constructors;
-       constructor != fringe_testing_constructors_end; ++constructor) {
-    (*constructor)();
-  }
-  fringe_testing_main();
-  fringe::testing::Write("fringe_testing_main has returned\n");
-  fringe::testing::End(fringe::testing::kWrong);
 }

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -20,12 +21,9 @@
 #include "stacks/os_stack.h"
 #include "stacks/pooled_stack.h"
 #include "stacks/span_stack.h"
+#include "testing/support/own_code.h"
 #include "testing/support/raw_generator.h"
 #include "testing/support/single_step.h"
-
-// Defined by the linker.
-extern "C" const char __executable_start;
-extern "C" const char etext;
 
 namespace fringe::testing {
 namespace {
@@ -195,8 +193,8 @@ bool IsTakenBranch(uintptr_t pc, uintptr_t next_pc) {
 
 // The C library chooses its `memcpy` by CPU, so its branches are not counted.
 bool IsOwnCode(uintptr_t pc) {
-  return pc >= reinterpret_cast<uintptr_t>(&__executable_start) &&
-         pc < reinterpret_cast<uintptr_t>(&etext);
+  const std::span<unsigned char> code = OwnCode();
+  return pc - reinterpret_cast<uintptr_t>(code.data()) < code.size();
 }
 
 void CountStep(const ucontext_t& context) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "testing/debuggers/gdb.h"
 #include "testing/support/command.h"
 #include "testing/support/emulator.h"
 #include "testing/support/scratch_folder.h"
@@ -30,9 +31,8 @@ class GdbExtensionTest : public ::testing::TestWithParam<std::tuple<size_t, bool
  protected:
   void SetUp() override {
     if (Emulator() != nullptr) GTEST_SKIP() << "the script is for x86_64";
-    if (!IsInstalled("gdb")) GTEST_SKIP() << "gdb is not installed";
-    const std::string python =
-        RunCommand({"gdb", "-nx", "-batch", "-ex", "python print('it has ' + 'Python')"}).output;
+    if (const std::string why = WhyThereIsNoGdb(); !why.empty()) GTEST_SKIP() << why;
+    const std::string python = RunGdb({"python print('it has ' + 'Python')"}, {}).output;
     if (python.find("it has Python") == std::string::npos) {
       GTEST_SKIP() << "gdb has no Python: " << python;
     }
@@ -40,11 +40,7 @@ class GdbExtensionTest : public ::testing::TestWithParam<std::tuple<size_t, bool
       if (Core().empty()) GTEST_SKIP() << "the kernel writes no core files to the working folder";
       return;
     }
-    const std::string trial =
-        RunCommand({"gdb", "-nx", "-batch", "-ex", "run", "/bin/true"}).output;
-    if (trial.find("exited normally") == std::string::npos) {
-      GTEST_SKIP() << "gdb cannot trace a process here: " << trial;
-    }
+    if (const std::string why = WhyGdbCannotStartPrograms(); !why.empty()) GTEST_SKIP() << why;
   }
 
   static const std::string& Program() { return programs[std::get<0>(GetParam())]; }
@@ -72,18 +68,12 @@ class GdbExtensionTest : public ::testing::TestWithParam<std::tuple<size_t, bool
 
   // Returns: gdb's output for `commands`.
   static std::string Gdb(const std::vector<std::string>& commands) {
-    std::vector<std::string> words = {"gdb", "-nx", "-batch"};
-    for (const std::string& setting :
-         {std::string("set debuginfod enabled off"), std::string("set width 0"),
-          std::string("set style enabled off"), "source " + script,
-          std::string(IsCore() ? "echo" : "break BreakHere"),
-          std::string(IsCore() ? "echo" : "run")}) {
-      words.insert(words.end(), {"-ex", setting});
-    }
-    for (const std::string& command : commands) words.insert(words.end(), {"-ex", command});
-    words.push_back(Program());
-    if (IsCore()) words.push_back(Core());
-    return RunCommand(words).output;
+    std::vector<std::string> all = {"source " + script};
+    if (!IsCore()) all.insert(all.end(), {"break BreakHere", "run"});
+    all.insert(all.end(), commands.begin(), commands.end());
+    std::vector<std::string> files = {Program()};
+    if (IsCore()) files.push_back(Core());
+    return RunGdb(all, files).output;
   }
 
   // One entry of `info generators`.
@@ -236,10 +226,7 @@ TEST_P(GdbExtensionTest, SavesACoreFileWithAllStacks) {
   const std::string saved = Gdb({"generator gcore " + core, "info generators", "backtrace"});
   ASSERT_NE(saved.find("Saved corefile " + core), std::string::npos) << saved;
   const std::string loaded =
-      RunCommand({"gdb", "-nx", "-batch", "-ex", "set debuginfod enabled off", "-ex", "set width 0",
-                  "-ex", "source " + script, "-ex", "info generators", "-ex", "backtrace",
-                  Program(), core})
-          .output;
+      RunGdb({"source " + script, "info generators", "backtrace"}, {Program(), core}).output;
   ASSERT_NE(saved.find("\n  1   "), std::string::npos) << saved;
   ASSERT_NE(loaded.find("\n  1   "), std::string::npos) << loaded;
   const std::string list = saved.substr(saved.find("\n  1   "));

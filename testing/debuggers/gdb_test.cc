@@ -1,6 +1,8 @@
 // gdb shows a generator's frames, then its resumer's, then main's. The programs are compiled with
 // and without optimisation, and the stacks are in both orders.
 
+#include "testing/debuggers/gdb.h"
+
 #include <cstddef>
 #include <cstdlib>
 #include <iostream>
@@ -13,7 +15,6 @@
 #include "gtest/gtest.h"
 #include "testing/support/command.h"
 #include "testing/support/emulator.h"
-#include "testing/support/scratch_folder.h"
 
 namespace fringe::testing {
 namespace {
@@ -25,45 +26,22 @@ std::vector<std::string> programs;
 class GdbTest : public ::testing::TestWithParam<std::tuple<size_t, std::string>> {
  protected:
   void SetUp() override {
-    if (!IsInstalled(Debugger())) GTEST_SKIP() << Debugger() << " is not installed";
-    if (Emulator() == nullptr) {
-      static const std::string trial =
-          RunCommand({"gdb", "-nx", "-batch", "-ex", "run", "/bin/true"}).output;
-      if (trial.find("exited normally") == std::string::npos) {
-        GTEST_SKIP() << "gdb cannot trace a process here: " << trial;
-      }
-    }
+    if (const std::string why = WhyGdbCannotStartPrograms(); !why.empty()) GTEST_SKIP() << why;
     ASSERT_EQ(programs.size(), 2U) << "the test's arguments are the programs";
-  }
-
-  // The gdb that supports the emulated CPU.
-  static const char* Debugger() { return Emulator() == nullptr ? "gdb" : "gdb-multiarch"; }
-
-  // Returns: the gdb command that runs the program with its argument up to the breakpoint.
-  static std::vector<std::string> Start() {
-    if (Emulator() == nullptr) return {"run"};
-    // The emulator waits at the socket for a debugger before the program's first instruction.
-    static const ScratchFolder folder("/tmp");  // A socket's path is short.
-    static int started = 0;
-    const std::string socket = folder.path() + "/" + std::to_string(started++);
-    return {"shell " + std::string(Emulator()) + " -g " + socket + " " + Program() + " " +
-                std::get<1>(GetParam()) + " > /dev/null & until test -S " + socket +
-                " || ! kill -0 $!; do sleep 0.01; done",
-            "target remote " + socket, "continue"};
   }
 
   // Returns: gdb's output for `commands`, run at the breakpoint.
   static std::string Gdb(const std::vector<std::string>& commands) {
-    std::vector<std::string> words = {Debugger(), "-nx", "-batch"};
-    for (const char* const setting :
-         {"set debuginfod enabled off", "set width 0", "set style enabled off",
-          "set disable-randomization off", "break BreakHere"}) {
-      words.insert(words.end(), {"-ex", setting});
+    std::vector<std::string> all = {"set disable-randomization off", "break BreakHere"};
+    if (Emulator() == nullptr) {
+      all.emplace_back("run");
+    } else {
+      const std::vector<std::string> start = StartInEmulator(Program(), std::get<1>(GetParam()));
+      all.insert(all.end(), start.begin(), start.end());
+      all.emplace_back("continue");
     }
-    for (const std::string& command : Start()) words.insert(words.end(), {"-ex", command});
-    for (const std::string& command : commands) words.insert(words.end(), {"-ex", command});
-    words.insert(words.end(), {"--args", Program(), std::get<1>(GetParam())});
-    return RunCommand(words).output;
+    all.insert(all.end(), commands.begin(), commands.end());
+    return RunGdb(all, {"--args", Program(), std::get<1>(GetParam())}).output;
   }
 
   static const std::string& Program() { return programs[std::get<0>(GetParam())]; }
@@ -156,7 +134,7 @@ TEST_P(GdbTest, NextStepsOverASuspend) {
 #if !defined(__x86_64__)
   GTEST_SKIP() << "gdb steps to the next breakpoint here";
 #endif
-  const std::string version = RunCommand({"gdb", "-nx", "-batch", "-ex", "show version"}).output;
+  const std::string version = RunGdb({"show version"}, {}).output;
   if (version.find(") 13.") == std::string::npos) {
     GTEST_SKIP() << "other versions stop in the resumer: " << version;
   }

@@ -1,7 +1,6 @@
 // Generators with a guarded control stack of their own, in a program and threads that have one.
 
 #include <pthread.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <unwind.h>
@@ -12,9 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <optional>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -24,12 +21,7 @@
 #include "fringe/on_stack.h"
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
-
-// The start and end of the program's code, defined by the linker.
-extern "C" {
-extern char __executable_start;
-extern char etext;
-}
+#include "testing/support/own_code.h"
 
 namespace {
 
@@ -205,7 +197,10 @@ TEST(GuardedControlStackTest, ExceptionsAndUnwinding) {
   };
   auto generator = MakeGenerator<int>(NewStack(), body);
   int values = 0;
-  EXPECT_THROW(while (generator.Resume())++ values, int);
+  const auto run = [&] {
+    while (generator.Resume()) ++values;
+  };
+  EXPECT_THROW(run(), int);
   EXPECT_EQ(values, 8);
   EXPECT_EQ(count, 2);
   for (int resumes = 0; resumes < 9; ++resumes) {
@@ -283,10 +278,16 @@ TEST(GuardedControlStackTest, LifetimesShareOne) {
 }
 
 TEST(GuardedControlStackTest, NeverResumedNeedsNone) {
-  std::vector<IntGenerator> generators;
+  // No other test has a stack of this size, so that none of these shadow stacks is kept.
+  constexpr size_t kOwnStackBytes = 3 << 20;
   maps = 0;
-  for (int i = 0; i < 10; ++i) generators.push_back(NewWalk());
+  {
+    std::vector<IntGenerator> generators;
+    for (int i = 0; i < 10; ++i) generators.push_back(NewWalk(NewStack(kOwnStackBytes)));
+  }
   EXPECT_EQ(maps, 0);
+  NewWalk(NewStack(kOwnStackBytes)).Resume();
+  EXPECT_EQ(maps, 1);
 }
 
 TEST(GuardedControlStackTest, ThoseAtTheSameTimeAreMappedAndKept) {
@@ -383,24 +384,14 @@ TEST(GuardedControlStackDeathTest, NoMemoryIsFatal) {
 //
 // Returns: how many there were.
 int RemoveSwitches() {
-  const auto page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(&__executable_start) & ~(page_bytes - 1);
-  const uintptr_t end = reinterpret_cast<uintptr_t>(&etext);
-  if (mprotect(reinterpret_cast<void*>(begin), end - begin, PROT_READ | PROT_WRITE | PROT_EXEC) !=
-      0) {
-    return 0;
-  }
-  int count = 0;
-  for (uintptr_t place = begin; place + 4 <= end; place += 4) {
+  return testing::PatchOwnCode(4, 4, [](unsigned char* code) {
     constexpr uint32_t kGcsss1 = 0xd50b7740, kGcsss2 = 0xd52b7760, kNop = 0xd503201f;
-    auto* const code = reinterpret_cast<uint32_t*>(place);
-    const uint32_t instruction = *code & ~uint32_t{31};
-    if (instruction != kGcsss1 && instruction != kGcsss2) continue;
-    *code = kNop;
-    ++count;
-  }
-  __builtin___clear_cache(reinterpret_cast<char*>(begin), reinterpret_cast<char*>(end));
-  return count;
+    auto* const word = reinterpret_cast<uint32_t*>(code);
+    const uint32_t instruction = *word & ~uint32_t{31};
+    const bool switches = instruction == kGcsss1 || instruction == kGcsss2;
+    if (switches) *word = kNop;
+    return switches;
+  });
 }
 
 // The negative control.

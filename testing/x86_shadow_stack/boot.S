@@ -159,10 +159,8 @@ fringe_testing_enter_ring_3:
   pushq %rdi
   iretq
 
-# int fringe_testing_attempt(void (*function)()): calls it. An exception continues at
+# void fringe_testing_attempt(void (*function)()): calls it. An exception continues at
 # `fringe_testing_attempt_failed`, with the stack pointer and the shadow stack pointer of the call.
-#
-# Returns: 1 if it returned, otherwise 0.
   .globl fringe_testing_attempt
 fringe_testing_attempt:
   endbr64
@@ -178,13 +176,9 @@ fringe_testing_attempt:
   movq %rsp, fringe_testing_attempt_sp(%rip)
   movq %rax, fringe_testing_attempt_ssp(%rip)
   call *%rdi
-  movl $1, %eax
-  jmp 1f
   .globl fringe_testing_attempt_failed
 fringe_testing_attempt_failed:
   endbr64
-  xorl %eax, %eax
-1:
   movq $0, fringe_testing_attempt_sp(%rip)
   addq $8, %rsp
   popq %r15

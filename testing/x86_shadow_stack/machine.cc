@@ -16,7 +16,7 @@ extern const char fringe_testing_attempt_failed[];
 extern uint64_t fringe_testing_descriptors[];
 extern uintptr_t fringe_testing_attempt_sp;
 extern uintptr_t fringe_testing_attempt_ssp;
-int fringe_testing_attempt(void (*function)());
+void fringe_testing_attempt(void (*function)());
 [[noreturn]] void fringe_testing_enter_ring_3(void (*function)());
 
 // image.ld.
@@ -24,9 +24,6 @@ extern char fringe_testing_supervisor_stack[];
 extern const char fringe_testing_tdata[];
 extern const char fringe_testing_tdata_end[];
 extern const char fringe_testing_tbss_end[];
-using Constructor = void (*)();
-extern const Constructor fringe_testing_constructors[];
-extern const Constructor fringe_testing_constructors_end[];
 
 // Called by boot.S.
 struct Frame {
@@ -207,33 +204,12 @@ void StartThread() {
   WriteMsr(kThreadPointer, memory[kWords]);
 }
 
-void RunProgram() {
-  for (const Constructor* constructor = fringe_testing_constructors;
-       constructor != fringe_testing_constructors_end; ++constructor) {
-    (*constructor)();
-  }
-  fringe_testing_main();
-  Write("fringe_testing_main has returned\n");
-  End(kWrong);
-}
-
 }  // namespace
 
 // --- Interface -----------------------------------------------------------------------------------
 
 void Write(const char* text) {
   for (; *text != '\0'; ++text) Out8(0xe9, static_cast<uint8_t>(*text));
-}
-
-void WriteNumber(uintptr_t number) {
-  char digits[24];
-  char* digit = digits + sizeof digits;
-  *--digit = '\0';
-  do {
-    *--digit = static_cast<char>('0' + number % 10);
-    number /= 10;
-  } while (number != 0);
-  Write(digit);
 }
 
 // Bochs always exits with the same status: the last line of the console has the image's.
@@ -341,5 +317,5 @@ void fringe_testing_start() {
   StartExceptions();
   StartThread();
   if (CpuHasShadowStacks()) StartShadowStacks();
-  fringe_testing_enter_ring_3(&RunProgram);
+  fringe_testing_enter_ring_3(&fringe_testing_run);
 }

@@ -177,7 +177,8 @@ static_assert(FRINGE_SHADOW_STACKS == 0, "other code must not change");
 
 // --- The shadow stacks of generators -------------------------------------------------------------
 
-// How many are in use, and how many were released with addresses on them.
+// How many were acquired, how many are in use, and how many were released with addresses on them.
+size_t acquired = 0;
 size_t used = 0;
 size_t abandoned = 0;
 
@@ -193,6 +194,7 @@ void __real_fringe_release_shadow_stack(arch::ShadowStack shadow_stack,
                                         size_t stack_bytes) noexcept;
 
 void* __wrap_fringe_acquire_shadow_stack(size_t stack_bytes) noexcept {
+  ++acquired;
   ++used;
   void* const token = __real_fringe_acquire_shadow_stack(stack_bytes);
   if (!IsToken(token)) Check(false, "Acquired.HasAToken");
@@ -282,6 +284,10 @@ void TestGenerators() {
     is_right = is_right && !moved.Resume() && !moved.Resume();
   }
   Check(is_right && unchanged(), "Generator.EndGivesBackTheShadowStack");
+
+  const size_t acquired_before = acquired;
+  { const OnSpan<unsigned> never_resumed = MakeWalk(0, 63); }
+  Check(unchanged() && acquired == acquired_before, "Generator.NeedsNoneBeforeItsStart");
 }
 
 // Every other generator is abandoned where it is.

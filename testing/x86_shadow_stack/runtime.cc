@@ -1,5 +1,5 @@
-// The functions of a C library that compilers call implicitly, that libsupc++ and libgcc need to
-// throw exceptions, and that stacks/shadow_stacks.cc calls. There is one thread.
+// The functions of a C library that libsupc++ and libgcc need to throw exceptions, and that
+// stacks/shadow_stacks.cc calls. There is one thread.
 
 #include <cstdarg>
 #include <cstddef>
@@ -27,28 +27,7 @@ extern "C" {
 
 void* __dso_handle = nullptr;
 
-// Compilers recognise these functions, and would turn each loop into a call of the function itself.
-// The asm statement prevents that.
-
-void* memcpy(void* to, const void* from, size_t bytes) {
-  auto* out = static_cast<unsigned char*>(to);
-  const auto* in = static_cast<const unsigned char*>(from);
-  for (; bytes != 0; --bytes) {
-    *out++ = *in++;
-    asm volatile("" : : : "memory");
-  }
-  return to;
-}
-
-void* memset(void* to, int value, size_t bytes) {
-  auto* out = static_cast<unsigned char*>(to);
-  for (; bytes != 0; --bytes) {
-    *out++ = static_cast<unsigned char>(value);
-    asm volatile("" : : : "memory");
-  }
-  return to;
-}
-
+// The asm statement keeps the compiler from turning the loop into a call of the function itself.
 size_t strlen(const char* text) {
   size_t length = 0;
   for (; text[length] != '\0'; ++length) asm volatile("" : : : "memory");
@@ -61,7 +40,7 @@ int strcmp(const char* a, const char* b) {
   return static_cast<unsigned char>(*a) - static_cast<unsigned char>(*b);
 }
 
-// Memory of exceptions, and of libsupc++'s reserve for them. Nothing is used twice.
+// Memory of exceptions, and of libsupc++'s reserve for them. Nothing is used twice, so it is zero.
 void* malloc(size_t bytes) {
   alignas(16) static unsigned char heap[256 << 10];
   static size_t used = 0;
@@ -71,7 +50,7 @@ void* malloc(size_t bytes) {
   return heap + used - bytes;
 }
 void free(void*) {}
-void* calloc(size_t count, size_t bytes) { return memset(malloc(count * bytes), 0, count * bytes); }
+void* calloc(size_t count, size_t bytes) { return malloc(count * bytes); }
 
 void abort() { Fail("abort was called"); }
 char* secure_getenv(const char*) { return nullptr; }
