@@ -17,6 +17,8 @@
 #include "aarch64.h"
 #elif defined(__arm__) && defined(__ARM_ARCH) && __ARM_ARCH >= 7
 #include "arm.h"
+#elif defined(__loongarch_lp64)
+#include "loongarch64.h"
 #elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__) && _CALL_ELF == 2
 #include "ppc64le.h"
 #elif defined(__riscv) && __riscv_xlen == 64 && defined(__LP64__)

@@ -77,6 +77,15 @@ namespace fringe::arch {
       : "=r"(slot));
   return slot;
 }
+#elif defined(__ELF__) && defined(__loongarch_lp64)
+[[gnu::always_inline]] inline void* LoadThreadSlot() {
+  void* slot;
+  asm volatile(
+      "la.tls.ie %0, fringe_thread_slot\n\t"
+      "ldx.d %0, %0, $tp"
+      : "=r"(slot));
+  return slot;
+}
 #elif defined(__ELF__) && defined(__arm__) && __ARM_ARCH >= 7
 [[gnu::always_inline]] inline void* LoadThreadSlot() {
   // The variable's offset is found by a word in the code, relative to label 0. The program counter

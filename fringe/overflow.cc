@@ -64,6 +64,8 @@ Registers RegistersOf(const ucontext_t& context) {
   return {machine.pc, machine.sp};
 #elif defined(__arm__)
   return {machine.arm_pc, machine.arm_sp};
+#elif defined(__loongarch__)
+  return {machine.__pc, machine.__gregs[3]};
 #elif defined(__powerpc64__)
   return {machine.gp_regs[32], machine.gp_regs[1]};
 #elif defined(__riscv)

@@ -34,7 +34,11 @@ def _flags(actions, flags, **kwargs):
 
 def _cross_toolchain_config_impl(ctx):
     attr = ctx.attr
-    tool_prefix = "/usr/bin/%s-" % attr.triple
+
+    # The folder in which a compiler is unpacked that is not installed, if any:
+    # --define=fringe_cross_root=FOLDER.
+    root = ctx.var.get("fringe_cross_root", "")
+    tool_prefix = "%s/usr/bin/%s-" % (root, attr.triple)
     if attr.compiler == "clang":
         driver = "/usr/bin/clang++"
         target_flags = ["--target=" + attr.triple]
@@ -99,9 +103,9 @@ def _cross_toolchain_config_impl(ctx):
         ] if attr.executable_extension else [],
         compiler = attr.compiler,
         cxx_builtin_include_directories = [
-            "/usr/%s/include" % attr.triple,
+            "%s/usr/%s/include" % (root, attr.triple),
             "/usr/include",
-            "/usr/lib",
+            root + "/usr/lib",
             "/usr/share/mingw-w64/include",
         ],
         features = [

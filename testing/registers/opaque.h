@@ -19,6 +19,8 @@
 #include "testing/registers/aarch64.h"
 #elif defined(__arm__)
 #include "testing/registers/arm.h"
+#elif defined(__loongarch_lp64)
+#include "testing/registers/loongarch64.h"
 #elif defined(__powerpc64__) && _CALL_ELF == 2
 #include "testing/registers/ppc64le.h"
 #elif defined(__riscv) && __riscv_xlen == 64

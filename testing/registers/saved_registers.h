@@ -30,6 +30,9 @@ inline constexpr int kFramePointer = 11;
 #endif
 inline constexpr SavedRegister kSavedRegisters[] = {{kFramePointer, &arch::SavedRegisters::fp},
                                                     {6, &arch::SavedRegisters::bp}};
+#elif defined(__loongarch__)
+inline constexpr SavedRegister kSavedRegisters[] = {{22, &arch::SavedRegisters::fp},
+                                                    {31, &arch::SavedRegisters::bp}};
 #elif defined(__powerpc64__)
 inline constexpr SavedRegister kSavedRegisters[] = {{31, &arch::SavedRegisters::fp},
                                                     {30, &arch::SavedRegisters::bp},

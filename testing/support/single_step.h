@@ -22,8 +22,8 @@
 #include <cstring>
 #endif
 
-#if defined(__powerpc64__)
-#include "testing/support/signal_frame_ppc64le.h"
+#if defined(__loongarch__) || defined(__powerpc64__)
+#include "testing/support/signal_frame.h"
 #endif
 
 namespace fringe::testing {
@@ -36,6 +36,8 @@ inline uintptr_t ProgramCounter(const ucontext_t& context) {
   return static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_EIP]);
 #elif defined(__aarch64__)
   return context.uc_mcontext.pc;
+#elif defined(__loongarch__)
+  return context.uc_mcontext.__pc;
 #elif defined(__powerpc64__)
   return context.uc_mcontext.gp_regs[32];  // PT_NIP
 #elif defined(__riscv)
@@ -65,6 +67,11 @@ inline bool IsCall(uintptr_t pc) {
   const bool is_bl = (code & 0xfc000000) == 0x94000000;
   const bool is_blr = (code & 0xfffffc1f) == 0xd63f0000;
   return is_bl || is_blr;
+#elif defined(__loongarch__)
+  const uint32_t code = *reinterpret_cast<const uint32_t*>(pc);
+  const bool is_bl = (code & 0xfc000000) == 0x54000000;
+  const bool is_jirl = (code & 0xfc00001f) == 0x4c000001;  // jirl ra
+  return is_bl || is_jirl;
 #elif defined(__powerpc64__)
   // A branch that sets lr, except the form that reads the program counter.
   const uint32_t code = *reinterpret_cast<const uint32_t*>(pc);
@@ -125,6 +132,10 @@ class Trap {
   using Code = uint32_t;
 
   [[gnu::always_inline]] static void Begin() { asm volatile("brk 0xf51" : : : "memory"); }
+#elif defined(__loongarch__)
+  using Code = uint32_t;
+
+  [[gnu::always_inline]] static void Begin() { asm volatile("break 0" : : : "memory"); }
 #elif defined(__powerpc64__)
   using Code = uint32_t;
 
@@ -195,6 +206,46 @@ class Trap {
     }
     if ((code & 0x7e000000) == 0x36000000) return {pc + 4, pc + Offset(code, 5, 14)};  // tbz, tbnz
     return {pc + 4};
+  }
+#elif defined(__loongarch__)
+  static constexpr Code kBreakpoint = 0x002a0000;  // break 0
+
+  static void SetProgramCounter(ucontext_t& context, uintptr_t pc) {
+    context.uc_mcontext.__pc = pc;
+  }
+
+  // Returns: the signed offset whose low 16 bits are at bit 10 of `code`, and whose next
+  //   `high_bits` are at bit 0.
+  static uintptr_t Offset(Code code, unsigned high_bits) {
+    const Code high = code & ((Code{1} << high_bits) - 1);
+    const Code words = (high << 16) | (code >> 10 & 0xffff);
+    const auto shifted = static_cast<int32_t>(words << (16 - high_bits));
+    return static_cast<uintptr_t>(static_cast<intptr_t>(shifted >> (16 - high_bits)) * 4);
+  }
+
+  static Next After(const ucontext_t& context, uintptr_t pc) {
+    const Code code = Read(pc);
+    const uintptr_t next = pc + 4;
+    switch (code >> 26) {
+      case 0x10:  // beqz
+      case 0x11:  // bnez
+      case 0x12:  // bceqz, bcnez
+        return {next, pc + Offset(code, 5)};
+      case 0x13:  // jirl
+        return {context.uc_mcontext.__gregs[code >> 5 & 31] + Offset(code, 0)};
+      case 0x14:  // b
+      case 0x15:  // bl
+        return {pc + Offset(code, 10)};
+      case 0x16:  // beq
+      case 0x17:  // bne
+      case 0x18:  // blt
+      case 0x19:  // bge
+      case 0x1a:  // bltu
+      case 0x1b:  // bgeu
+        return {next, pc + Offset(code, 0)};
+      default:
+        return {next};
+    }
   }
 #elif defined(__powerpc64__)
   static constexpr Code kBreakpoint = 0x0fe00f51;  // twi 31, 0, 0xf51
@@ -438,7 +489,7 @@ class SingleStep {
   static void OnTrap(int, siginfo_t*, void* raw_context) {
     auto* const context = static_cast<ucontext_t*>(raw_context);
     Trap::Clear();
-#if defined(__powerpc64__)
+#if defined(__loongarch__) || defined(__powerpc64__)
     DescribeSignalFrame(__builtin_return_address(0), *context);
 #endif
     const Visitor visitor = visitor_;

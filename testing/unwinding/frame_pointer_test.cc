@@ -39,8 +39,8 @@ using Functions = std::vector<const void*>;
 #endif
     const void* return_address;
   };
-  // The record that a frame pointer points to: on RISC-V, to its end.
-#if defined(__riscv)
+  // The record that a frame pointer points to: on LoongArch and RISC-V, to its end.
+#if defined(__loongarch__) || defined(__riscv)
   constexpr int kRecord = -1;
 #else
   constexpr int kRecord = 0;

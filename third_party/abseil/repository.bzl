@@ -43,6 +43,7 @@ load("@rules_cc//cc:cc_library.bzl", "cc_library")
 
 # The headers of the stand-in, by package and target.
 _STAND_IN = {
+    "absl/base": {"core_headers": ["thread_annotations.h"]},
     "absl/flags": {"parse": ["parse.h"], "usage": ["usage.h"]},
     "absl/status": {"status": ["status.h"], "statusor": ["statusor.h"]},
     "absl/strings": {"strings": ["ascii.h", "str_cat.h"]},

@@ -1,15 +1,15 @@
-// Lets libgcc's unwinder cross the frame of a signal handler under qemu-ppc64le, as it does on
-// Linux.
+// Lets libgcc's unwinder cross the frame of a signal handler under qemu-ppc64le and
+// qemu-loongarch64, as it does on Linux.
 //
 // A handler returns to a few instructions of the kernel, whose CFI is in the kernel's shared
-// library. The emulator has neither that library nor the instructions that libgcc looks for if
-// there is no CFI.
+// library. qemu-ppc64le has neither that library nor the instructions that libgcc looks for if
+// there is no CFI. The library of qemu-loongarch64 11.1 finds the frame relative to `tp` instead of
+// `sp`.
 
-#ifndef FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_PPC64LE_H_
-#define FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_PPC64LE_H_
+#ifndef FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_H_
+#define FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_H_
 
 #include <ucontext.h>
-#include <unwind.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -19,8 +19,25 @@ extern "C" void __register_frame(void* table);
 
 namespace fringe::testing {
 
-// The saved registers that the rules below refer to.
-inline const volatile unsigned long* signal_frame_registers;
+// Where the registers of the interrupted code are in a signal's context, in words of 8 bytes.
+#if defined(__powerpc64__)
+inline const void* SignalFrameWords(const ucontext_t& context) {
+  return context.uc_mcontext.gp_regs;
+}
+inline constexpr unsigned kFirstRegisterWord = 0;
+inline constexpr unsigned kPcWord = 32;  // PT_NIP
+inline constexpr unsigned kStackPointer = 1;
+inline constexpr unsigned kPcColumn = 67;  // Linux's number for it
+#else
+inline const void* SignalFrameWords(const ucontext_t& context) { return &context.uc_mcontext.__pc; }
+inline constexpr unsigned kFirstRegisterWord = 1;
+inline constexpr unsigned kPcWord = 0;
+inline constexpr unsigned kStackPointer = 3;
+inline constexpr unsigned kPcColumn = 72;  // libgcc's number for it
+#endif
+
+// The words that the rules below refer to.
+inline const void* volatile signal_frame_words;
 
 // Writes a table of call frame information, in the format of the section .eh_frame ("Linux Standard
 // Base Core Specification", section 10.6).
@@ -39,7 +56,7 @@ class FrameTableWriter {
     std::memcpy(out_, &word, sizeof word);
     out_ += sizeof word;
   }
-  // The rule of a register: it is in the given word of `signal_frame_registers`.
+  // The rule of a register: it is in the given word of `signal_frame_words`.
   void PutRule(unsigned number, unsigned word) {
     Put(0x10, number, 13);  // DW_CFA_expression, of that length
     PutAddress(word);
@@ -47,7 +64,7 @@ class FrameTableWriter {
   // The operations that push the address of that word.
   void PutAddress(unsigned word) {
     Put(0x03);  // DW_OP_addr
-    PutWord(&signal_frame_registers);
+    PutWord(&signal_frame_words);
     const unsigned offset = 8 * word;
     Put(0x06, 0x23, (offset & 0x7f) | 0x80, offset >> 7);  // DW_OP_deref, DW_OP_plus_uconst
   }
@@ -64,20 +81,22 @@ class FrameTableWriter {
   std::byte* out_;
 };
 
-// Describes the frame around a signal handler, unless something else does. The handler calls it
-// with the address that it returns to and its arguments.
+// Describes the frame around a signal handler. This overrides what the system says. The handler
+// calls it with the address that it returns to and its arguments.
 inline void DescribeSignalFrame(void* return_address, const ucontext_t& context) {
-  signal_frame_registers = context.uc_mcontext.gp_regs;
-  if (_Unwind_FindEnclosingFunction(return_address) != nullptr) return;
+  signal_frame_words = SignalFrameWords(context);
+  static const void* described = nullptr;
+  if (return_address == described) return;
+  described = return_address;
   static std::byte table[1024];
-  constexpr unsigned kPc = 67;  // Linux's number for it
   FrameTableWriter writer(table);
 
   std::byte* const common = writer.place();
   writer.PutWord(uint32_t{0});
   writer.PutWord(uint32_t{0});
-  writer.Put(1, 'z', 'R', 'S', 0);    // a signal frame, with absolute addresses
-  writer.Put(1, 0x78, kPc, 1, 0x00);  // alignments 1 and -8; the return address; DW_EH_PE_absptr
+  writer.Put(1, 'z', 'R', 'S', 0);  // a signal frame, with absolute addresses
+  // Alignments 1 and -8; the return address; DW_EH_PE_absptr.
+  writer.Put(1, 0x78, kPcColumn, 1, 0x00);
   writer.End(common);
 
   std::byte* const frame = writer.place();
@@ -87,14 +106,16 @@ inline void DescribeSignalFrame(void* return_address, const ucontext_t& context)
   writer.PutWord(reinterpret_cast<uintptr_t>(return_address) - 4);
   writer.PutWord(uintptr_t{12});
   writer.Put(0);
-  writer.Put(0x0f, 14);  // DW_CFA_def_cfa_expression: the value of r1
-  writer.PutAddress(1);
+  writer.Put(0x0f, 14);  // DW_CFA_def_cfa_expression: the value of the stack pointer
+  writer.PutAddress(kFirstRegisterWord + kStackPointer);
   writer.Put(0x06);
   for (unsigned i = 0; i < 32; ++i) {
-    if (i != 1) writer.PutRule(i, i);
+    if (i != kStackPointer) writer.PutRule(i, kFirstRegisterWord + i);
   }
-  writer.PutRule(kPc, 32);  // PT_NIP
-  writer.PutRule(65, 36);   // lr: PT_LNK
+  writer.PutRule(kPcColumn, kPcWord);
+#if defined(__powerpc64__)
+  writer.PutRule(65, 36);  // lr: PT_LNK
+#endif
   writer.End(frame);
   writer.PutWord(uint32_t{0});
   __register_frame(table);
@@ -102,4 +123,4 @@ inline void DescribeSignalFrame(void* return_address, const ucontext_t& context)
 
 }  // namespace fringe::testing
 
-#endif  // FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_PPC64LE_H_
+#endif  // FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_H_
