@@ -4,7 +4,7 @@
 // A handler returns to a few instructions of the kernel, whose CFI is in the kernel's shared
 // library. qemu-ppc64le has neither that library nor the instructions that libgcc looks for if
 // there is no CFI. The library of qemu-loongarch64 11.1 finds the frame relative to `tp` instead of
-// `sp`.
+// `sp`, and gives the return address another number than libgcc.
 
 #ifndef FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_H_
 #define FRINGE_TESTING_SUPPORT_SIGNAL_FRAME_H_
