@@ -19,6 +19,8 @@
 #include "arm.h"
 #elif defined(__loongarch_lp64)
 #include "loongarch64.h"
+#elif defined(__mips64) && _MIPS_SIM == _ABI64
+#include "mips64.h"
 #elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__) && _CALL_ELF == 2
 #include "ppc64le.h"
 #elif defined(__riscv) && __riscv_xlen == 64 && defined(__LP64__)

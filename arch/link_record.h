@@ -21,7 +21,15 @@ inline constexpr bool kStacksAreFibers = false;
 //
 // `pc` is where the side continues, `sp` its stack pointer, `fp` its frame pointer, and `bp` what
 // LLVM calls the base pointer. The order is that of the ABI's frame record, if it has one.
-#if defined(__powerpc64__)
+#if defined(__mips64)
+struct SavedRegisters {
+  void* fp;
+  void* pc;
+  void* sp;
+  void* bp;
+  void* gp;  // the module's global offset table
+};
+#elif defined(__powerpc64__)
 struct SavedRegisters {
   void* back_chain;  // the caller's stack pointer; of the resumer alone
   void* sp;

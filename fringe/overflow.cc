@@ -66,6 +66,8 @@ Registers RegistersOf(const ucontext_t& context) {
   return {machine.arm_pc, machine.arm_sp};
 #elif defined(__loongarch__)
   return {machine.__pc, machine.__gregs[3]};
+#elif defined(__mips64)
+  return {machine.pc, machine.gregs[29]};
 #elif defined(__powerpc64__)
   return {machine.gp_regs[32], machine.gp_regs[1]};
 #elif defined(__riscv)
@@ -470,7 +472,8 @@ class AlternateStack {
     // The thread ends inside of a handler, on this stack.
     if ((current.ss_flags & SS_ONSTACK) != 0) return;
     if (current.ss_sp == start_ + page_bytes) {
-      const stack_t none = {.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
+      stack_t none = {};
+      none.ss_flags = SS_DISABLE;
       if (sigaltstack(&none, nullptr) != 0) return;
     }
     if (munmap(start_, mapped_bytes_) != 0) {
@@ -497,7 +500,9 @@ class AlternateStack {
           "threads.");
     }
     start_ = static_cast<std::byte*>(start);
-    const stack_t stack = {.ss_sp = start_ + page_bytes, .ss_flags = 0, .ss_size = size_bytes};
+    stack_t stack = {};  // the order of its members depends on the CPU
+    stack.ss_sp = start_ + page_bytes;
+    stack.ss_size = size_bytes;
     if (sigaltstack(&stack, nullptr) != 0) {
       fringe_fatal("sigaltstack failed: check what forbids the system call.");
     }

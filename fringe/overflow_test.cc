@@ -448,7 +448,9 @@ TEST_F(OverflowTest, KeepsAnAlternateStackThatIsThere) {
   alignas(64) static char memory[64 << 10];
   const Outcome outcome = ExpectReport([] {
     std::thread([] {
-      const stack_t stack = {.ss_sp = memory, .ss_flags = 0, .ss_size = sizeof(memory)};
+      stack_t stack = {};
+      stack.ss_sp = memory;
+      stack.ss_size = sizeof(memory);
       if (sigaltstack(&stack, nullptr) != 0) abort();
       InstallOverflowHandler();
       stack_t current;
@@ -463,7 +465,9 @@ TEST_F(OverflowTest, HasNoBacktraceOnASmallAlternateStack) {
   alignas(64) static char memory[128 << 10];
   const Outcome outcome = ExpectReport([] {
     const auto size_bytes = static_cast<size_t>(sysconf(_SC_MINSIGSTKSZ)) + (6 << 10);
-    const stack_t stack = {.ss_sp = memory + (64 << 10), .ss_flags = 0, .ss_size = size_bytes};
+    stack_t stack = {};
+    stack.ss_sp = memory + (64 << 10);
+    stack.ss_size = size_bytes;
     if (sigaltstack(&stack, nullptr) != 0) abort();
     InstallOverflowHandler();
     Overflow();

@@ -4,7 +4,7 @@
 #ifndef FRINGE_TESTING_REGISTERS_EXTENSIONS_H_
 #define FRINGE_TESTING_REGISTERS_EXTENSIONS_H_
 
-#if defined(__aarch64__) || defined(__arm__) || defined(__powerpc64__)
+#if defined(__aarch64__) || defined(__arm__) || defined(__mips64) || defined(__powerpc64__)
 #include <sys/auxv.h>
 #endif
 
@@ -107,6 +107,25 @@ FRINGE_OPAQUE_FUNCTION [[gnu::target("fpu=neon")]] inline void ScrambleNeon() {
 
 inline void ScrambleExtensions() {
   if (HasNeon()) ScrambleNeon();
+}
+
+#elif defined(__mips64) && defined(__clang__)
+
+inline bool HasMsa() { return (getauxval(AT_HWCAP) & 2 /* HWCAP_MIPS_MSA */) != 0; }
+
+FRINGE_OPAQUE_FUNCTION [[gnu::target("arch=mips64r5,msa")]] inline void ScrambleMsa() {
+  asm volatile(
+      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, "
+      "23, 24, 25, 26, 27, 28, 29, 30, 31\n\t"
+      "ldi.b $w\\n, 0x5a\n\t"
+      ".endr"
+      // A callee preserves the lower halves of these.
+      ::
+          : "memory", "$f24", "$f25", "$f26", "$f27", "$f28", "$f29", "$f30", "$f31");
+}
+
+inline void ScrambleExtensions() {
+  if (HasMsa()) ScrambleMsa();
 }
 
 #elif defined(__powerpc64__)

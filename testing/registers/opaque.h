@@ -21,6 +21,8 @@
 #include "testing/registers/arm.h"
 #elif defined(__loongarch_lp64)
 #include "testing/registers/loongarch64.h"
+#elif defined(__mips64) && _MIPS_SIM == _ABI64
+#include "testing/registers/mips64.h"
 #elif defined(__powerpc64__) && _CALL_ELF == 2
 #include "testing/registers/ppc64le.h"
 #elif defined(__riscv) && __riscv_xlen == 64

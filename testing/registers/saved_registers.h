@@ -33,6 +33,10 @@ inline constexpr SavedRegister kSavedRegisters[] = {{kFramePointer, &arch::Saved
 #elif defined(__loongarch__)
 inline constexpr SavedRegister kSavedRegisters[] = {{22, &arch::SavedRegisters::fp},
                                                     {31, &arch::SavedRegisters::bp}};
+#elif defined(__mips64)
+inline constexpr SavedRegister kSavedRegisters[] = {{30, &arch::SavedRegisters::fp},
+                                                    {23, &arch::SavedRegisters::bp},
+                                                    {28, &arch::SavedRegisters::gp}};
 #elif defined(__powerpc64__)
 inline constexpr SavedRegister kSavedRegisters[] = {{31, &arch::SavedRegisters::fp},
                                                     {30, &arch::SavedRegisters::bp},

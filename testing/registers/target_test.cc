@@ -248,6 +248,22 @@ struct Neon {
 
 using Traps = ::testing::Types<Neon>;
 
+#elif defined(__mips64) && defined(__clang__)
+
+// w0 to w31. A file without MSA has only their lower halves, which are floats.
+struct Msa {
+  static constexpr const char* kName = "Msa";
+  using Type = Vector128;
+  static bool IsSupported() { return HasMsa(); }
+
+  template <typename Side>
+#define FRINGE_CONSTRAINT "f"
+  [[gnu::noinline, gnu::target("arch=mips64r5,msa")]] FRINGE_DEFINE_RUN
+#undef FRINGE_CONSTRAINT
+};
+
+using Traps = ::testing::Types<Msa>;
+
 #elif defined(__powerpc64__)
 
 // vs0 to vs63. A file without VSX has only the floating-point half of vs0 to vs31.
@@ -276,7 +292,7 @@ TEST(TargetTest, IsNotOfThisCompiler) {
                   "unless its file has them too";
 #elif defined(__i386__)
   GTEST_SKIP() << "GCC accepts no name of a register that the file lacks: arch/README.md";
-#elif defined(__riscv)
+#elif defined(__mips__) || defined(__riscv)
   GTEST_SKIP() << "this compiler has no attribute that gives a function vector registers";
 #else
   GTEST_SKIP() << "this compiler's types of such registers need flags of the file";

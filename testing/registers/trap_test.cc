@@ -281,6 +281,8 @@ TEST(TrapTargetTest, HasEveryRegister) {
                << " bits and masks are tested under --config=native";
 #elif defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)
   GTEST_SKIP() << "no SVE: scalable vectors and predicates are tested by trap_test_sve";
+#elif defined(__mips__) && !defined(__mips_msa)
+  GTEST_SKIP() << "no vector registers: they are tested by trap_test_msa";
 #elif defined(__s390x__) && !defined(__VX__)
   GTEST_SKIP() << "no vector registers: they are tested by trap_test_z13";
 #endif

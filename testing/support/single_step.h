@@ -38,6 +38,8 @@ inline uintptr_t ProgramCounter(const ucontext_t& context) {
   return context.uc_mcontext.pc;
 #elif defined(__loongarch__)
   return context.uc_mcontext.__pc;
+#elif defined(__mips64)
+  return context.uc_mcontext.pc;
 #elif defined(__powerpc64__)
   return context.uc_mcontext.gp_regs[32];  // PT_NIP
 #elif defined(__riscv)
@@ -72,6 +74,12 @@ inline bool IsCall(uintptr_t pc) {
   const bool is_bl = (code & 0xfc000000) == 0x54000000;
   const bool is_jirl = (code & 0xfc00001f) == 0x4c000001;  // jirl ra
   return is_bl || is_jirl;
+#elif defined(__mips64)
+  const uint32_t code = *reinterpret_cast<const uint32_t*>(pc);
+  const bool is_jal = code >> 26 == 3;
+  const bool is_jalr = (code & 0xfc1fffff) == 0x0000f809;
+  const bool is_bal = (code & 0xffff0000) == 0x04110000;
+  return is_jal || is_jalr || is_bal;
 #elif defined(__powerpc64__)
   // A branch that sets lr, except the form that reads the program counter.
   const uint32_t code = *reinterpret_cast<const uint32_t*>(pc);
@@ -136,6 +144,10 @@ class Trap {
   using Code = uint32_t;
 
   [[gnu::always_inline]] static void Begin() { asm volatile("break 0" : : : "memory"); }
+#elif defined(__mips64)
+  using Code = uint32_t;
+
+  [[gnu::always_inline]] static void Begin() { asm volatile("break 0x151" : : : "memory"); }
 #elif defined(__powerpc64__)
   using Code = uint32_t;
 
@@ -245,6 +257,44 @@ class Trap {
         return {next, pc + Offset(code, 0)};
       default:
         return {next};
+    }
+  }
+#elif defined(__mips64)
+  static constexpr Code kBreakpoint = 0x0151000d;  // break 0x151
+
+  static void SetProgramCounter(ucontext_t& context, uintptr_t pc) { context.uc_mcontext.pc = pc; }
+
+  // A branch and the instruction in its delay slot are one step: no signal arrives between them.
+  static Next After(const ucontext_t& context, uintptr_t pc) {
+    const auto& registers = context.uc_mcontext.gregs;
+    const Code code = Read(pc);
+    const uintptr_t next = pc + 8;
+    const auto offset = static_cast<uintptr_t>(static_cast<intptr_t>(static_cast<int16_t>(code)));
+    const uintptr_t target = pc + 4 + offset * 4;
+    switch (code >> 26) {
+      case 0:  // jr, jalr
+        if ((code & 0x3e) == 8) return {registers[code >> 21 & 31]};
+        return {pc + 4};
+      case 1:  // bltz, bgez and their variants
+        if ((code >> 16 & 0xc) == 0) return {next, target};
+        return {pc + 4};
+      case 2:  // j
+      case 3:  // jal
+        return {((pc + 4) & ~uintptr_t{0xfffffff}) | (code & 0x3ffffff) << 2};
+      case 4:   // beq
+      case 5:   // bne
+      case 6:   // blez
+      case 7:   // bgtz
+      case 20:  // beql
+      case 21:  // bnel
+      case 22:  // blezl
+      case 23:  // bgtzl
+        return {next, target};
+      case 17:  // bc1f, bc1t
+        if ((code >> 21 & 31) == 8) return {next, target};
+        return {pc + 4};
+      default:
+        return {pc + 4};
     }
   }
 #elif defined(__powerpc64__)
