@@ -13,6 +13,9 @@
 #include <arm_sve.h>
 #include <sys/auxv.h>
 #endif
+#if defined(__riscv_vector) && defined(__clang__)
+#include <riscv_vector.h>
+#endif
 
 #include "arch/arch.h"
 #include "fringe/generator.h"
@@ -203,6 +206,60 @@ struct LiveScalable {
 };
 #endif
 
+#if defined(FRINGE_HAS_RISCV_VECTORS) && FRINGE_HAS_RISCV_VECTORS
+// Scalable vectors, and the length and element type that the compiler takes as set. They have no
+// size, so there is no array of them. Clang before 16 has other names for the intrinsics.
+#if defined(__riscv_v_intrinsic)
+#define FRINGE_RVV(name) __riscv_##name
+#else
+#define FRINGE_RVV(name) name
+#endif
+
+struct LiveScalable {
+  static constexpr const char* kName = "Scalable";
+
+  // Whether the elements are `first`, `first + 1` and so on.
+  [[gnu::noinline]] static bool IsSequence(vuint64m1_t value, uint64_t first) {
+    const size_t count = FRINGE_RVV(vsetvlmax_e64m1)();
+    uint64_t elements[1024];  // At most 65536 bits.
+    FRINGE_RVV(vse64_v_u64m1)(elements, value, count);
+    for (size_t i = 0; i < count; ++i) {
+      if (elements[i] != first + i) return false;
+    }
+    return true;
+  }
+
+// clang-format off
+#define FRINGE_EACH_VECTOR(DO)                                                \
+  DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)  \
+  DO(13) DO(14) DO(15) DO(16) DO(17) DO(18) DO(19) DO(20) DO(21) DO(22)       \
+  DO(23) DO(24) DO(25) DO(26) DO(27) DO(28) DO(29) DO(30) DO(31)
+#define FRINGE_MAKE_VECTOR(I)                                                 \
+  vuint64m1_t v##I = FRINGE_RVV(vadd_vx_u64m1)(ascending, 100 * (I), count);
+#define FRINGE_HIDE_VECTOR(I) asm volatile("" : "+vr"(v##I));
+#define FRINGE_ADD_TO_VECTOR(I)                                               \
+  v##I = FRINGE_RVV(vadd_vx_u64m1)(v##I, 1, count);
+#define FRINGE_COMPARE_VECTOR(I)                                              \
+  wrong += !IsSequence(v##I, 100 * (I) + kSwitches);
+  // clang-format on
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    const size_t count = FRINGE_RVV(vsetvlmax_e64m1)();
+    const vuint64m1_t ascending = FRINGE_RVV(vid_v_u64m1)(count);
+    FRINGE_EACH_VECTOR(FRINGE_MAKE_VECTOR)
+    for (int i = 0; i < kSwitches; ++i) {
+      FRINGE_EACH_VECTOR(FRINGE_HIDE_VECTOR)
+      side();
+      // These need the same `vl` and `vtype` as those before the switch.
+      FRINGE_EACH_VECTOR(FRINGE_ADD_TO_VECTOR)
+    }
+    unsigned wrong = 0;
+    FRINGE_EACH_VECTOR(FRINGE_COMPARE_VECTOR)
+    return wrong;
+  }
+};
+#endif
+
 // A few values of each class, so that no class is spilled for lack of registers in another.
 struct LiveMixture {
   static constexpr const char* kName = "Mixture";
@@ -262,6 +319,9 @@ using Traps = ::testing::Types<
 #if defined(__ARM_FEATURE_SVE)
     LiveScalable,
 #endif
+#if defined(FRINGE_HAS_RISCV_VECTORS) && FRINGE_HAS_RISCV_VECTORS
+    LiveScalable,
+#endif
 #if UINTPTR_MAX > UINT32_MAX
     Live<uint64_t>,
 #endif
@@ -285,6 +345,8 @@ TEST(TrapTargetTest, HasEveryRegister) {
   GTEST_SKIP() << "no vector registers: they are tested by trap_test_msa";
 #elif defined(__s390x__) && !defined(__VX__)
   GTEST_SKIP() << "no vector registers: they are tested by trap_test_z13";
+#elif defined(__riscv) && !FRINGE_HAS_RISCV_VECTORS
+  GTEST_SKIP() << "no vectors: they are tested by trap_test_rvv, compiled by Clang";
 #endif
 }
 
@@ -305,6 +367,8 @@ class TrapTest : public ::testing::Test {
   void SetUp() override {
 #if defined(__ARM_FEATURE_SVE)
     if ((getauxval(AT_HWCAP) & HWCAP_SVE) == 0) GTEST_SKIP() << "this CPU has no SVE";
+#elif defined(FRINGE_HAS_RISCV_VECTORS) && FRINGE_HAS_RISCV_VECTORS
+    if (!HasVectors()) GTEST_SKIP() << "this CPU has no vectors";
 #endif
   }
 };
