@@ -3,6 +3,8 @@
 // A trap is a type with a function `Run(side)`. It keeps values across several calls of `side`, and
 // returns the number of wrong ones afterwards. `side` switches to the other side, which overwrites
 // every register with `scramble` before it switches back.
+//
+// A switch that does nothing keeps every value, so the sides count the times that they ran.
 
 #ifndef FRINGE_TESTING_REGISTERS_SIDES_H_
 #define FRINGE_TESTING_REGISTERS_SIDES_H_
@@ -43,11 +45,12 @@ struct GeneratorSuspend {
 
 // The entries of raw generators.
 
+// Suspends with the number of times that it was resumed.
 template <typename Scramble>
 void ScrambleForever(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
-  for (;;) {
+  for (uintptr_t times = 1;; ++times) {
     Scramble()();
-    arch::Suspend(0, record);
+    arch::Suspend(times, record);
   }
 }
 
@@ -64,31 +67,36 @@ void RunOnce(uintptr_t word, arch::LinkRecord* record, arch::LinkRecord*) {
   for (;;) arch::Suspend(0, record);
 }
 
-// Each returns what `Run` returns on one side.
+// Each returns what `Run` returns on one side, plus this if it did not switch to the other side.
+inline constexpr unsigned kNoSwitch = 1000000;
 
 template <typename Trap, typename Scramble>
 unsigned WrongAfterRawResume() {
   const RawGenerator<> generator(*OsStack::Create(kSideStackBytes), &ScrambleForever<Scramble>);
-  return Trap::Run(RawResume{generator.record()});
+  const unsigned wrong = Trap::Run(RawResume{generator.record()});
+  const uintptr_t times = arch::Resume(0, generator.record()).word;
+  return wrong + (times < 2 ? kNoSwitch : 0);
 }
 
 template <typename Trap, typename Scramble>
 unsigned WrongAfterRawSuspend() {
   const RawGenerator<> generator(*OsStack::Create(kSideStackBytes), &RunOnce<Trap>);
   Progress progress;
-  while (!progress.finished) {
+  unsigned times = 0;
+  for (; !progress.finished; ++times) {
     Scramble()();
     arch::Resume(reinterpret_cast<uintptr_t>(&progress), generator.record());
   }
-  return progress.wrong;
+  return progress.wrong + (times < 2 ? kNoSwitch : 0);
 }
 
 template <typename Trap, typename Scramble>
 unsigned WrongAfterResume() {
   bool finish = false;
+  unsigned times = 0;
   auto generator =
       MakeGenerator<void>(*OsStack::Create(kSideStackBytes), [&](Yielder<void>& yielder) {
-        while (!finish) {
+        for (; !finish; ++times) {
           Scramble()();
           yielder.Suspend();
         }
@@ -96,20 +104,20 @@ unsigned WrongAfterResume() {
   const unsigned wrong = Trap::Run(GeneratorResume{&generator});
   finish = true;
   generator.Resume();
-  return wrong;
+  return wrong + (times < 1 ? kNoSwitch : 0);
 }
 
 template <typename Trap, typename Scramble>
 unsigned WrongAfterSuspend() {
-  unsigned wrong = 0;
+  unsigned wrong = 0, times = 0;
   auto generator = MakeGenerator<void>(
       *OsStack::Create(kSideStackBytes),
       [&](Yielder<void>& yielder) { wrong = Trap::Run(GeneratorSuspend{&yielder}); });
-  for (bool resumed = true; resumed;) {
+  for (bool resumed = true; resumed; ++times) {
     Scramble()();
     resumed = generator.Resume();
   }
-  return wrong;
+  return wrong + (times < 2 ? kNoSwitch : 0);
 }
 
 }  // namespace fringe::testing
