@@ -28,7 +28,6 @@ asm(R"(
   .balign 8
   .set push
   .set noreorder
-  .set nomacro
   .globl fringe_mips64_start
   .hidden fringe_mips64_start
   .type fringe_mips64_start, @function

@@ -207,8 +207,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 // Delay slots are as written here, not as the assembler would arrange them.
 #define FRINGE_AS_WRITTEN                                                     \
   ".set push\n\t"                                                             \
-  ".set noreorder\n\t"                                                        \
-  ".set nomacro\n\t"
+  ".set noreorder\n\t"
 
 // Continues the side `next` of the record at `base`.
 #define FRINGE_CONTINUE                                                       \
@@ -222,9 +221,11 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 
 // Reads the program counter.
 #if __mips_isa_rev >= 6
-#define FRINGE_LINK ".word 0x04100000  # nal, which Clang 14 lacks\n\t"
+#define FRINGE_LINK                                                           \
+  ".word 0x04100000  # nal, which Clang 14 lacks\n\t"
 #else
-#define FRINGE_LINK "bltzal $0, 0f\n\t"
+#define FRINGE_LINK                                                           \
+  "bltzal $0, 0f\n\t"
 #endif
 
 // Saves the side `left` of the record at `base`, and continues the side `next`.
