@@ -125,6 +125,12 @@ LEGS = [
     bazel("riscv64", tags=COMPILER + ",debuggers"),
     bazel("ppc64le", tags=COMPILER),
     bazel(
+        "mips64el",
+        targets=("//arch:arch_test", "//fringe:generator_exception_test")
+        + ("//testing/registers:trap_test_msa",)
+        + ("//testing/unwinding:backtrace_test", "//testing/unwinding:every_instruction_test"),
+    ),
+    bazel(
         "windows",
         tags="-lto,-valgrind",
         targets=("//fringe/...", "//stacks:windows_fiber_stack_test", "//stacks:windows_headers_test")
