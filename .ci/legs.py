@@ -167,12 +167,13 @@ LEGS = [
         targets=("//testing/hardening/...",)
         + ("//testing/unwinding:every_instruction_test_branch_protection",),
     ),
-    # In a newer emulator than Debian 12's.
+    # In newer emulators than Debian 12's.
     script(
         "aarch64-gcs",
         "testing/guarded_control_stack/run",
         programs=("g++-aarch64-linux-gnu=aarch64-linux-gnu-g++",),
     ),
+    script("loongarch64", "testing/loongarch64/run"),
     *[bazel(cpu + "-clang", tags=SWITCH) for cpu in CROSS_CLANG],
     script("mistakes", "testing/mistakes/run"),
     script("first-hour", "testing/first_hour/run"),

@@ -4,7 +4,8 @@
 #ifndef FRINGE_TESTING_REGISTERS_EXTENSIONS_H_
 #define FRINGE_TESTING_REGISTERS_EXTENSIONS_H_
 
-#if defined(__aarch64__) || defined(__arm__) || defined(__mips64) || defined(__powerpc64__)
+#if defined(__aarch64__) || defined(__arm__) || defined(__loongarch__) || defined(__mips64) || \
+    defined(__powerpc64__)
 #include <sys/auxv.h>
 #endif
 
@@ -107,6 +108,25 @@ FRINGE_OPAQUE_FUNCTION [[gnu::target("fpu=neon")]] inline void ScrambleNeon() {
 
 inline void ScrambleExtensions() {
   if (HasNeon()) ScrambleNeon();
+}
+
+#elif defined(__loongarch__)
+
+inline bool HasLasx() { return (getauxval(AT_HWCAP) & (1 << 5)) != 0; }  // HWCAP_LOONGARCH_LASX
+
+FRINGE_OPAQUE_FUNCTION [[gnu::target("lasx")]] inline void ScrambleLasx() {
+  asm volatile(
+      ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, "
+      "23, 24, 25, 26, 27, 28, 29, 30, 31\n\t"
+      "xvreplgr2vr.d $xr\\n, $zero\n\t"
+      ".endr"
+      // A callee preserves the lowest 64 bits of these.
+      ::
+          : "memory", "$f24", "$f25", "$f26", "$f27", "$f28", "$f29", "$f30", "$f31");
+}
+
+inline void ScrambleExtensions() {
+  if (HasLasx()) ScrambleLasx();
 }
 
 #elif defined(__mips64) && defined(__clang__)

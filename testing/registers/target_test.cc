@@ -248,6 +248,22 @@ struct Neon {
 
 using Traps = ::testing::Types<Neon>;
 
+#elif defined(__loongarch__)
+
+// xr0 to xr31. A file for the first standard of this CPU has only the lower half of them.
+struct Lasx {
+  static constexpr const char* kName = "Lasx";
+  using Type = Vector256;
+  static bool IsSupported() { return HasLasx(); }
+
+  template <typename Side>
+#define FRINGE_CONSTRAINT "f"
+  [[gnu::noinline, gnu::target("lasx")]] FRINGE_DEFINE_RUN
+#undef FRINGE_CONSTRAINT
+};
+
+using Traps = ::testing::Types<Lasx>;
+
 #elif defined(__mips64) && defined(__clang__)
 
 // w0 to w31. A file without MSA has only their lower halves, which are floats.

@@ -29,15 +29,23 @@
 #define FRINGE_WIDE_FUNCTION [[gnu::noinline, gnu::target("+sve")]]
 #elif defined(__arm__) && !defined(__clang__)
 #define FRINGE_WIDE_FUNCTION [[gnu::noinline, gnu::target("fpu=neon")]]
+#elif defined(__loongarch__)
+#define FRINGE_WIDE_FUNCTION [[gnu::noinline, gnu::target("lasx")]]
 #else
 #define FRINGE_WIDE_FUNCTION [[gnu::noinline]]
 #endif
 #if defined(__arm__) && !defined(__clang__)
 #define FRINGE_WIDE_128 "w"
+#elif defined(__loongarch__)
+#define FRINGE_WIDE_128 "f"
 #else
 #define FRINGE_WIDE_128 FRINGE_REGISTER_VECTOR128
 #endif
+#if defined(__loongarch__)
+#define FRINGE_WIDE_256 "f"
+#else
 #define FRINGE_WIDE_256 FRINGE_REGISTER_VECTOR256
+#endif
 #define FRINGE_WIDE_512 FRINGE_REGISTER_VECTOR512
 #define FRINGE_WIDE_MASK "r"
 #endif
@@ -56,6 +64,8 @@ inline bool HasWideRegisters() {
   return HasSve();
 #elif defined(__arm__) && !defined(__clang__)
   return HasNeon();
+#elif defined(__loongarch__)
+  return HasLasx();
 #else
   return true;
 #endif
