@@ -116,7 +116,11 @@ absl::Status PoolCore::Acquire(StackSlot** slot) {
       cache->BeginPeriod();
       *slot = cache->Pop();
       ReturnBelowLimit(*slot);
-      if (StackSlot* const other = cache->NextToLookAt()) ReturnBelowLimit(other);
+      for (int i = 0; i < kOthersPerLook; ++i) {
+        StackSlot* const other = cache->NextToLookAt();
+        if (other == nullptr) break;
+        ReturnBelowLimit(other);
+      }
     } else {
       cache->BeginPeriod(ThreadCache::kHitsUntilNextTry);
       *slot = cache->Pop();

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -16,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <new>
@@ -33,6 +35,7 @@
 #include "stacks/failing_calls.h"
 #include "stacks/os_stack.h"
 #include "stacks/pooled_stack.h"
+#include "stacks/stack_mark.h"
 #include "stacks/system.h"
 #include "testing/support/emulator.h"
 
@@ -277,12 +280,32 @@ void UseDeeplyBelowAGap(const PooledStack& stack) {
   std::memset(stack.base() - 12 * page, 1, 9 * page);
 }
 
+TEST(StackMarkTest, EachWordCounts) {
+  alignas(32) uint64_t mark[internal::kMarkWords];
+  for (size_t i = 0; i < internal::kMarkWords; ++i) {
+    for (const uint64_t stored :
+         {uint64_t{0}, uint64_t{1}, ~uint64_t{0}, uint64_t{0x7fff'0000'1000},
+          internal::kMarkPaint ^ uint64_t{1}, ~internal::kMarkPaint}) {
+      internal::PaintMark(mark);
+      ASSERT_TRUE(internal::IsIntact(mark));
+      mark[i] = stored;
+      EXPECT_FALSE(internal::IsIntact(mark)) << "word " << i << ", stored " << stored;
+    }
+  }
+  for (const uint64_t stored : {uint64_t{0}, uint64_t{1}, ~uint64_t{0}}) {
+    std::fill(std::begin(mark), std::end(mark), stored);
+    EXPECT_FALSE(internal::IsIntact(mark)) << "all words, stored " << stored;
+  }
+  EXPECT_TRUE(internal::IsIntact(internal::kIntactMark));
+  EXPECT_FALSE(internal::IsIntact(internal::kBrokenMark));
+}
+
 TEST(StackPoolOptionsTest, MemoryBelowAGapIsReturnedWithinSomeLives) {
   StackPool pool({.resident_bytes = 2 * PageBytes()});
   pool.Acquire().value().base()[-1] = std::byte{1};
   { UseDeeplyBelowAGap(*pool.Acquire()); }
   EXPECT_GE(ResidentBytes(*pool.Acquire()), 8 * PageBytes());
-  for (int i = 0; i < 150; ++i) ASSERT_TRUE(pool.Acquire().ok());
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(pool.Acquire().ok());
   EXPECT_LE(ResidentBytes(*pool.Acquire()), 2 * PageBytes());
 }
 
@@ -335,10 +358,15 @@ TEST(StackPoolOptionsTest, OneThreadLooksAtATime) {
     --running;
     return result;
   };
-  std::thread other([&] { live(150); });
-  while (running == 0) std::this_thread::yield();
+  std::atomic<bool> other_ended = false;
+  std::thread other([&] {
+    live(200);
+    other_ended = true;
+  });
+  while (running == 0 && !other_ended) std::this_thread::yield();
+  EXPECT_FALSE(other_ended) << "no look was made";
 
-  live(150);
+  live(200);
   const pid_t child = fork();
   if (child == 0) {
     alarm(20);

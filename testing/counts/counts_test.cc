@@ -61,7 +61,7 @@ std::optional<Table> ExpectedCounts() {
       {"range-for", {48, 15, 10, 6, 2, 4}},
       {"string", {101, 26, 24, 16, 3, 7}},
       {"lifetime on a given stack", {65, 18, 13, 9, 2, 6}},
-      {"lifetime from a pool", {158, 45, 28, 25, 2, 13}},
+      {"lifetime from a pool", {156, 44, 28, 25, 2, 13}},
   };
 #elif defined(__clang__) && __clang_major__ == 14
   return Table{
@@ -73,7 +73,7 @@ std::optional<Table> ExpectedCounts() {
       {"range-for", {39, 11, 9, 5, 2, 4}},
       {"string", {93, 22, 23, 15, 3, 7}},
       {"lifetime on a given stack", {52, 13, 12, 6, 2, 6}},
-      {"lifetime from a pool", {140, 39, 25, 20, 2, 12}},
+      {"lifetime from a pool", {138, 38, 25, 20, 2, 12}},
   };
 #elif !defined(__clang__) && __GNUC__ == 12 && defined(__cpp_exceptions)
   return Table{
@@ -85,7 +85,7 @@ std::optional<Table> ExpectedCounts() {
       {"range-for", {44, 18, 8, 6, 2, 4}},
       {"string", {98, 34, 21, 15, 3, 7}},
       {"lifetime on a given stack", {77, 22, 14, 10, 2, 5}},
-      {"lifetime from a pool", {151, 48, 27, 22, 2, 12}},
+      {"lifetime from a pool", {146, 48, 27, 22, 2, 12}},
   };
 #elif !defined(__clang__) && __GNUC__ == 12
   return Table{
@@ -97,7 +97,7 @@ std::optional<Table> ExpectedCounts() {
       {"range-for", {35, 14, 7, 5, 2, 4}},
       {"string", {89, 27, 20, 14, 3, 7}},
       {"lifetime on a given stack", {74, 20, 15, 8, 2, 5}},
-      {"lifetime from a pool", {142, 46, 26, 20, 2, 12}},
+      {"lifetime from a pool", {137, 46, 26, 20, 2, 12}},
   };
 #else
   return std::nullopt;
