@@ -96,7 +96,8 @@ unsigned WrongAfterResume() {
   unsigned times = 0;
   auto generator =
       MakeGenerator<void>(*OsStack::Create(kSideStackBytes), [&](Yielder<void>& yielder) {
-        for (; !finish; ++times) {
+        while (!finish) {
+          ++times;
           Scramble()();
           yielder.Suspend();
         }
