@@ -328,6 +328,18 @@ TEST(SwitchTest, OneSideResumesAnother) {
   EXPECT_EQ(ResumeWith(2, outer.record()), 30u);
 }
 
+#if defined(__mips64)
+// Without -mabicalls no function computes `$gp`.
+TEST(SwitchTest, BeginsWithTheGlobalPointerOfInit) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord*) {});
+  void* gp;
+  asm volatile("move %0, $28" : "=r"(gp));
+  EXPECT_EQ(stack.record()->generator.gp, gp);
+  ResumeWith(0, stack.record());
+}
+#endif
+
 // A switch does not change the floating-point control words.
 TEST(SwitchTest, RoundingModeIsSharedByBothSides) {
   RawStack stack;

@@ -44,6 +44,31 @@ namespace fringe::arch {
       : "=r"(slot), "=r"(thread));
   return slot;
 }
+#elif defined(__ELF__) && defined(__mips_abicalls) && _MIPS_SIM == _ABI64 && \
+    __mips_isa_rev >= 2 && __mips_isa_rev < 6
+[[gnu::always_inline]] inline void* LoadThreadSlot() {
+  // A function computes $gp only if its compiler knows of a use. This computes it from the program
+  // counter, which a call that is never taken leaves in $31.
+  void* slot;
+  uintptr_t offset;
+  asm volatile(
+      ".set push\n\t"
+      ".set noreorder\n\t"
+      "bltzal $0, 0f\n\t"
+      "lui %1, %%hi(%%neg(%%gp_rel(0f)))  # in the delay slot\n"
+      "0:\n\t"
+      "daddu %1, %1, $31\n\t"
+      "daddiu %1, %1, %%lo(%%neg(%%gp_rel(0b)))\n\t"
+      "ld %1, %%gottprel(fringe_thread_slot)(%1)\n\t"
+      "rdhwr $3, $29  # the thread pointer\n\t"
+      "daddu %1, %1, $3\n\t"
+      "ld %0, 0(%1)\n\t"
+      ".set pop"
+      : "=r"(slot), "=&r"(offset)
+      :
+      : "$3", "$31");
+  return slot;
+}
 #elif defined(__ELF__) && defined(__powerpc64__) && _CALL_ELF == 2 && defined(__PCREL__)
 [[gnu::always_inline]] inline void* LoadThreadSlot() {
   void* slot;

@@ -101,10 +101,15 @@ using Uint64Generator = Generator<uint64_t, uint64_t, OsStack>;
 // two instructions, and each constant or memory operand takes one. PowerPC is similar. There, a
 // resume also copies the back chain, and a switch saves r2 and jumps through ctr. On 32-bit x86,
 // code reads its own address with two more instructions in each direction, and when it loads a
-// thread-local variable. It has few registers, and each value takes two of them.
+// thread-local variable. It has few registers, and each value takes two of them. On MIPS, code that
+// loads a thread-local variable first computes the address of its global offset table. A branch and
+// the instruction in its delay slot count as one.
 #if defined(__powerpc64__)
 constexpr size_t kMoreRaw = 12;
 constexpr size_t kMoreGenerator = 18;
+#elif defined(__mips__)
+constexpr size_t kMoreRaw = 0;
+constexpr size_t kMoreGenerator = 8;
 #elif defined(__riscv)
 constexpr size_t kMoreRaw = 2;
 constexpr size_t kMoreGenerator = 18;

@@ -178,6 +178,24 @@ struct LiveMasks {
 };
 #endif
 
+#if defined(__mips__) && __mips_isa_rev < 6
+// The register of the low half of a product.
+struct LiveProduct {
+  static constexpr const char* kName = "Product";
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    uint64_t product = 0x1234;
+    for (int i = 0; i < kSwitches; ++i) {
+      asm volatile("" : "+l"(product));
+      side();
+      asm volatile("" : "+l"(product));
+    }
+    return product != 0x1234;
+  }
+};
+#endif
+
 #if defined(__ARM_FEATURE_SVE)
 // Scalable vectors and predicates. They have no size, so there is no array of them.
 struct LiveScalable {
@@ -315,6 +333,9 @@ using Traps = ::testing::Types<
 #endif
 #if defined(__AVX512F__)
     Live<Vector512>, LiveMasks,
+#endif
+#if defined(__mips__) && __mips_isa_rev < 6
+    LiveProduct,
 #endif
 #if defined(__ARM_FEATURE_SVE)
     LiveScalable,
