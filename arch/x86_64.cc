@@ -63,7 +63,8 @@ asm(
 //   preserved       rax rcx, xmm16-31 (with zmm), k0-7
 //
 // The frame is below the red zone, and its CFA is the caller's stack pointer. In the window its
-// registers are in the words that it has saved: breg8 (r8) is 0x78, the rest as above.
+// registers are in the words that it has saved: breg8 (r8) is 0x78, the rest as above. It does not
+// save rbx, which the statement clobbers.
 //
 //   CFA - 128         the red zone
 //   rsp + 88          zmm16 to zmm31
@@ -96,12 +97,10 @@ asm(
   "movq %%rbp, %c[fp](%%r8)\n\t"                                                                  \
   "movq %%rax, %c[pc](%%r8)\n\t"                                                                  \
   "movq %%rsp, %c[sp](%%r8)\n\t"                                                                  \
-  "movq %%rbx, %c[bp](%%r8)\n\t"                                                                  \
   ".cfi_remember_state\n\t"                                                                       \
   ".cfi_escape 0x0f, 3, 0x78, %c[sp], 0x06\n\t"                                                   \
   ".cfi_escape 0x10, 0x10, 2, 0x78, %c[pc]\n\t"                                                   \
   ".cfi_escape 0x10, 0x06, 4, 0x78, %c[fp], 0x23, 0x00\n\t"                                       \
-  ".cfi_escape 0x10, 0x03, 2, 0x78, %c[bp]\n\t"                                                   \
   "movq %c[bp](%%r9), %%rbx\n\t"                                                                  \
   "movq %c[fp](%%r9), %%rbp\n\t"                                                                  \
   "movq %c[sp](%%r9), %%rsp\n\t"                                                                  \

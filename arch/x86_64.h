@@ -217,8 +217,7 @@ inline bool HasStarted(const LinkRecord* record) {
   "jmpq *fringe_x86_64_switch_avx512f@GOTPCREL(%%rip)\n\t"                    \
   ".else\n\t"                                                                 \
   "jmpq *fringe_x86_64_switch_avx512bw@GOTPCREL(%%rip)\n\t"                   \
-  ".endif\n\t"                                                                \
-  "nop  # unwinders look up the address before the resume address\n"          \
+  ".endif\n"                                                                  \
   "1:\n\t"                                                                    \
   FRINGE_LANDING_PAD                                                          \
   ".endif\n\t"

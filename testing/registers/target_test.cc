@@ -356,6 +356,60 @@ TYPED_TEST(TargetTest, KeepsThemOverASuspend) {
   EXPECT_EQ((WrongAfterSuspend<TypeParam, Scramble>()), 0U);
 }
 
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__AVX512F__)
+// In functions that have AVX-512 by an attribute, a switch of GCC is a function that saves
+// registers.
+
+[[gnu::noinline, gnu::target("avx512f,avx512bw")]] void ResumeWithVectors(
+    arch::LinkRecord* record) {
+  arch::Resume(0, record);
+}
+
+extern "C" {
+void fringe_x86_64_switch_avx512f();
+void fringe_x86_64_switch_avx512bw();
+[[gnu::used]] uintptr_t target_test_rbx;
+[[gnu::used]] void TargetTestSuspendForever(uintptr_t, arch::LinkRecord* record,
+                                            arch::LinkRecord*) {
+  for (;;) arch::Suspend(0, record);
+}
+}
+
+[[gnu::naked]] void StoreRbx(uintptr_t, arch::LinkRecord*, arch::LinkRecord*) {
+  asm("movq %rbx, target_test_rbx(%rip)\n\t"
+      "jmp TargetTestSuspendForever");
+}
+
+// A side that Clang compiled needs it.
+TEST(SavingSwitchTest, LoadsTheBasePointerOfTheOtherSide) {
+  if (!HasAvx512()) GTEST_SKIP() << "this CPU has no AVX-512";
+  const RawGenerator<OsStack> generator(*OsStack::Create(kSideStackBytes), &StoreRbx);
+  int place = 0;
+  generator.record()->generator.bp = &place;
+  ResumeWithVectors(generator.record());
+  EXPECT_EQ(target_test_rbx, reinterpret_cast<uintptr_t>(&place));
+}
+
+bool IsLandingPad(const void* code) {
+  const unsigned char pad[] = {0xf3, 0x0f, 0x1e, 0xfa};  // endbr64
+  return std::memcmp(code, pad, sizeof pad) == 0;
+}
+
+TEST(SavingSwitchTest, EveryIndirectJumpGoesToALandingPad) {
+  EXPECT_TRUE(IsLandingPad(reinterpret_cast<const void*>(&fringe_x86_64_switch_avx512f)));
+  EXPECT_TRUE(IsLandingPad(reinterpret_cast<const void*>(&fringe_x86_64_switch_avx512bw)));
+  if (!HasAvx512()) GTEST_SKIP() << "this CPU has no AVX-512";
+  static bool is_landing_pad;
+  const RawGenerator<OsStack> generator(*OsStack::Create(kSideStackBytes),
+                                        [](uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
+                                          is_landing_pad = IsLandingPad(record->resumer.pc);
+                                          for (;;) arch::Suspend(0, record);
+                                        });
+  ResumeWithVectors(generator.record());
+  EXPECT_TRUE(is_landing_pad);
+}
+#endif
+
 #endif  // !defined(FRINGE_NO_EXTENSIONS)
 
 }  // namespace

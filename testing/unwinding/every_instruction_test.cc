@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
 #include "stacks/span_stack.h"
+#include "testing/registers/extensions.h"
 #include "testing/registers/opaque.h"
 #include "testing/registers/saved_registers.h"
 #include "testing/support/ordered_stacks.h"
@@ -309,6 +310,50 @@ TEST_F(EveryInstructionTest, RawFinish) {
     }
   });
 }
+
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__AVX512F__)
+// With AVX-512 by an attribute, a switch is a function that saves registers.
+[[gnu::noinline, gnu::target("avx512f,avx512bw")]] void ResumeWithVectors(
+    arch::LinkRecord* record) {
+  arch::Resume(0, record);
+}
+
+[[gnu::target("avx512f,avx512bw")]] void BodyWithVectors(uintptr_t word, arch::LinkRecord* record,
+                                                         arch::LinkRecord*) {
+  if (stepping.generator == nullptr) stepping.generator = ThisFunction();
+  volatile uint64_t count = 0;
+  for (arch::Message message = {word, record}; message.record != nullptr;) {
+    Leaf(&count);
+    message = arch::Suspend(message.word, record);
+  }
+  arch::Finish(0, record);
+}
+
+// Only one side at a time, because both would have the same resume address.
+TEST_F(EveryInstructionTest, RawResumeThatSavesVectors) {
+  if (!HasAvx512()) GTEST_SKIP() << "this CPU has no AVX-512";
+  const RawGenerator<OsStack> generator(*OsStack::Create(256 << 10), &RawBody);
+  ResumeWithVectors(generator.record());  // once without steps
+  stepping.record = generator.record();
+  AboveResumer([&] {
+    const SingleStep step(&VisitInstruction);
+    for (int i = 0; i < kRoundTrips; ++i) ResumeWithVectors(generator.record());
+    arch::Cancel(generator.record());
+  });
+}
+
+TEST_F(EveryInstructionTest, RawSuspendThatSavesVectors) {
+  if (!HasAvx512()) GTEST_SKIP() << "this CPU has no AVX-512";
+  const RawGenerator<OsStack> generator(*OsStack::Create(256 << 10), &BodyWithVectors);
+  arch::Resume(0, generator.record());  // once without steps
+  stepping.record = generator.record();
+  AboveResumer([&] {
+    const SingleStep step(&VisitInstruction);
+    for (int i = 0; i < kRoundTrips; ++i) arch::Resume(0, generator.record());
+    arch::Cancel(generator.record());
+  });
+}
+#endif
 
 #if defined(__powerpc64__)
 // Resumes as a function of another module would, with its own `r2`.
