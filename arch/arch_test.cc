@@ -36,7 +36,7 @@ class RawStack {
   template <typename Body>
   void Start(Body) {
     // `Init` finds whatever the memory held before.
-    std::memset(static_cast<void*>(record()), 0xa5, sizeof(LinkRecord));
+    std::memset(static_cast<void*>(memory_.get()), 0xa5, sizeof(Memory));
     Init(record(), memory_->bytes + sizeof(memory_->bytes), &EntryOf<Body>);
   }
 
@@ -310,6 +310,49 @@ TEST(SwitchTest, RegistersLiveWhereBothSidesUseThemAll) {
   });
   EXPECT_EQ(ours, MixAcrossNothing(5));
 }
+
+#if defined(__s390x__)
+// Debuggers and profilers follow it in code without unwind tables.
+TEST(SwitchTest, TheBackChainEndsAboveTheFirstFrame) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord*) {});
+  EXPECT_EQ(*static_cast<void**>(stack.record()->generator.sp), nullptr);
+}
+#endif
+
+#if !defined(_WIN32) && (defined(__x86_64__) || defined(__aarch64__))
+TEST(SwitchTest, ASuspendedRecordKeepsAShadowStack) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    for (;;) SuspendWith(0, record);
+  });
+  int token = 0, empty_token = 0;
+  KeepShadowStack(stack.record(), {&token, &empty_token});
+  EXPECT_FALSE(HasStarted(stack.record()));
+  EXPECT_EQ(ShadowStackOf(stack.record()).token, &token);
+  EXPECT_EQ(ShadowStackOf(stack.record()).empty_token, &empty_token);
+  ResumeWith(0, stack.record());
+  EXPECT_TRUE(HasStarted(stack.record()));
+}
+#endif
+
+#if defined(__CET__) && (__CET__ & 1)
+// Few CPUs check this, and Linux enables it for none of its programs.
+bool IsLandingPad(const void* code) {
+  const unsigned char pad[] = {0xf3, 0x0f, 0x1e, sizeof(void*) == 8 ? 0xfa : 0xfb};
+  return std::memcmp(code, pad, sizeof pad) == 0;  // endbr64 or endbr32
+}
+
+TEST(SwitchTest, EveryIndirectJumpGoesToALandingPad) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    for (;;) SuspendWith(IsLandingPad(record->resumer.pc), record);
+  });
+  EXPECT_TRUE(IsLandingPad(stack.record()->generator.pc));
+  EXPECT_EQ(ResumeWith(0, stack.record()), 1U);
+  EXPECT_TRUE(IsLandingPad(stack.record()->generator.pc));
+}
+#endif
 
 TEST(SwitchTest, OneSideResumesAnother) {
   static LinkRecord* inner_record;
