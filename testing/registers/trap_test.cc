@@ -326,6 +326,33 @@ struct LiveFlags {
   }
 };
 
+// The result of a comparison of floats, which a CPU may have a register for.
+struct LiveCondition {
+  static constexpr const char* kName = "Condition";
+
+  template <typename Side>
+  [[gnu::noinline]] static void CompareAround(Side side, double a, double b, unsigned* less) {
+    const bool is_less = a < b;
+    side();
+    // A branch: an assignment of the result would move it to another register before.
+    if (is_less) {
+      *less = 1;
+    } else {
+      *less = 2;
+    }
+  }
+
+  template <typename Side>
+  [[gnu::noinline]] static unsigned Run(Side side) {
+    double one = 1, two = 2;
+    Hide(one), Hide(two);
+    unsigned first = 0, second = 0;
+    CompareAround(side, one, two, &first);
+    CompareAround(side, two, one, &second);
+    return 0U + (first != 1) + (second != 2);
+  }
+};
+
 // The register classes of this target. The test below reports the missing ones.
 using Traps = ::testing::Types<
 #if defined(__AVX__)
@@ -347,7 +374,7 @@ using Traps = ::testing::Types<
     Live<uint64_t>,
 #endif
     RedZone, BasePointer, Live<uint32_t>, Live<WideInteger>, Live<float>, Live<double>,
-    Live<long double>, Live<Vector128>, LiveMixture, LiveFlags>;
+    Live<long double>, Live<Vector128>, LiveMixture, LiveFlags, LiveCondition>;
 
 TEST(TrapTargetTest, HasEveryRegister) {
 #if (defined(__x86_64__) || defined(__i386__)) && !defined(__AVX512F__)
