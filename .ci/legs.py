@@ -95,12 +95,7 @@ LEGS = [
         ),
     ),
     bazel("gcc", "o0", tags=COMPILER),
-    bazel("gcc", "noexcept", tags=CORE + ",counts", programs=FILE_CHECK),
-    bazel(
-        *("gcc", "noexcept", "nortti"),
-        targets=("//arch/...", "//fringe:generator_test", "//fringe:on_stack_test")
-        + ("//stacks:stack_contract_test",),
-    ),
+    bazel("gcc", "noexcept", "nortti", tags=COMPILER + ",counts", programs=FILE_CHECK),
     bazel("gcc", "fp", tags=SWITCH),
     bazel("gcc", "native", tags="switch,-unwinding"),
     bazel("gcc", "lto", tags=COMPILER),
