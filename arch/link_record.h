@@ -99,8 +99,8 @@ inline uintptr_t Closed(const LinkRecord* record) {
 
 // Makes `Closed` return `reason` until the next `Resume`.
 //
-// Requires: the generator is not running; `reason` is not zero and cannot be a stack pointer. The
-//   address of `record` cannot.
+// Requires: the generator is not running; `reason` cannot be a stack pointer. The address of
+//   `record` cannot. Zero is no reason: the generator is then suspended and not closed.
 inline void Close(LinkRecord* record, uintptr_t reason) {
   record->resumer.sp = reinterpret_cast<void*>(reason);
 }
@@ -151,21 +151,32 @@ template <Side kLeft, bool kCancels = false>
 #endif
 }
 
+// As `Resume` and `Cancel` below, for callers that call `Close` at once: until then, `Closed` is as
+// while the generator runs.
+[[gnu::always_inline]] inline Message ResumeAndLeaveOpen(uintptr_t word, LinkRecord* record) {
+  const Message message = Switch<Side::kResumer>(word, record);
+  MayHaveRunAnything(message.word);
+  return message;
+}
+[[gnu::always_inline]] inline Message CancelAndLeaveOpen(LinkRecord* record) {
+  const Message message = Switch<Side::kResumer, /*kCancels=*/true>(0, record);
+  MayHaveRunAnything(message.word);
+  return message;
+}
+
 // Runs the generator of `record` until it suspends or finishes. Its message is `word` and `record`.
 //
 // Requires: the generator is suspended.
 // Returns: the message of its `Suspend` or `Finish`.
 [[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
-  const Message message = Switch<Side::kResumer>(word, record);
-  MayHaveRunAnything(message.word);
+  const Message message = ResumeAndLeaveOpen(word, record);
   record->resumer.sp = nullptr;
   return message;
 }
 
 // Like `Resume`, but tells the generator that it is being destroyed: its message has no record.
 [[gnu::always_inline]] inline Message Cancel(LinkRecord* record) {
-  const Message message = Switch<Side::kResumer, /*kCancels=*/true>(0, record);
-  MayHaveRunAnything(message.word);
+  const Message message = CancelAndLeaveOpen(record);
   record->resumer.sp = nullptr;
   return message;
 }

@@ -37,6 +37,18 @@ namespace fringe::arch {
 #endif
 }
 
+// Returns: `value`. If the running thread has a shadow stack, a number that is at least 4096: one
+//   comparison answers two questions. As with `ShadowStackIsOn`, it may be an earlier answer.
+// Cost: as `ShadowStackIsOn`.
+[[gnu::always_inline]] inline uintptr_t ShadowStackAddressOr(uintptr_t value) {
+#if !defined(_WIN32) && defined(__x86_64__)
+  asm("rdsspq %q0" : "+r"(value));
+  return value;
+#else
+  return ShadowStackIsOn() ? UINTPTR_MAX : value;
+#endif
+}
+
 // A shadow stack that is not in use. It continues at its token, a word in it that the CPU checks.
 struct ShadowStack {
   void* token;

@@ -21,6 +21,13 @@ extern thread_local constinit void* fringe_thread_slot __attribute__((tls_model(
 
 namespace fringe::arch {
 
+// Whether `LoadThreadSlot` costs no more than to store what it returns and to load that again.
+#if defined(__ELF__) && defined(__x86_64__)
+inline constexpr bool kThreadSlotIsCheap = true;
+#else
+inline constexpr bool kThreadSlotIsCheap = false;
+#endif
+
 // Returns: what the running thread has in `fringe_thread_slot`.
 // Cost: one load of the value. The address takes another, of the variable's offset.
 #if defined(__ELF__) && defined(__x86_64__)

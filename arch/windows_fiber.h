@@ -120,6 +120,10 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 
 Message Resume(uintptr_t word, LinkRecord* record);
 Message Cancel(LinkRecord* record);
+inline Message ResumeAndLeaveOpen(uintptr_t word, LinkRecord* record) {
+  return Resume(word, record);
+}
+inline Message CancelAndLeaveOpen(LinkRecord* record) { return Cancel(record); }
 Message Suspend(uintptr_t word, LinkRecord* record);
 [[noreturn]] void Finish(uintptr_t word, LinkRecord* record);
 

@@ -74,17 +74,15 @@ class alignas(arch::LinkRecord) Control {
   Control& operator=(const Control&) = delete;
   ~Control() {}
 
-  // Lets the first `Resume` call `entry` on the stack below `sp`.
+  // Lets the first `Resume` call `entry` on the stack below `sp`. The stack is that from `limit` to
+  // `base`.
   //
   // Errors: fatal if the thread runs with a hardware shadow stack that is not supported.
-  void Start(std::byte* sp, arch::Entry entry) {
-#if !FRINGE_SHADOW_STACKS
-    if (arch::ShadowStackIsOn()) [[unlikely]] {
-      fringe_fatal(
-          "generators cannot run with a hardware shadow stack in this build: compile for shadow "
-          "stacks, or run the program without one.");
+  void Start(std::byte* sp, arch::Entry entry, [[maybe_unused]] std::byte* limit,
+             [[maybe_unused]] std::byte* base) {
+    if (MustPrepare()) [[unlikely]] {
+      Prepare(limit, base);
     }
-#endif
     arch::Init(&record_, sp, entry);
     if constexpr (FRINGE_MODE != 0) arch::Close(&record_, OpenValue());
   }
@@ -126,25 +124,59 @@ class alignas(arch::LinkRecord) Control {
   // Runs the generator until it suspends or finishes. Called by the resumer.
   //
   // Returns: the word passed to `Suspend`, or a message without a record once it has finished.
+  // Errors: rethrows the exception that has left the body, if any.
   [[gnu::always_inline]] arch::Message Resume(uintptr_t word) {
 #if FRINGE_EXCEPTIONS
-    ExceptionState* const thread_state = ThreadExceptionState();
-    if (((arch::Closed(&record_) ^ OpenValue()) | thread_state->bits()) != 0) [[unlikely]] {
+    ExceptionState* thread_state = ThreadExceptionState();
+    if (!CanResumeFast(thread_state->bits())) [[unlikely]] {
       return ResumeSlow(word);
     }
-    if (NeedsShadowStack()) [[unlikely]] {
-      return ResumeSlow(word);
+    arch::Message message = Switch(word);
+    if (message.record == nullptr) [[unlikely]] {
+      // Its handlers have ended too, so the thread's exception state is empty.
+      Finished(message.word);
+      return message;
     }
-    const arch::Message message = Switch(word);
+    arch::Close(&record_, OpenValue());
+    // To keep the address across the switch costs a store, and a load that waits for the stack
+    // pointer.
+    if constexpr (arch::kThreadSlotIsCheap) thread_state = ThreadExceptionState();
     if (thread_state->bits() != 0) [[unlikely]] {
-      return SetAside(message, thread_state);
+      message.word = SetAside(message.word, thread_state);
     }
     return message;
 #else
-    if (arch::Closed(&record_) != OpenValue() || NeedsShadowStack()) [[unlikely]] {
-      return ResumeSlow(word);
+    return ResumeInLoop(word);
+#endif
+  }
+
+  // As `Resume`, for a loop that ends when the generator has finished. In this order, compilers
+  // need one comparison for both.
+  [[gnu::always_inline]] arch::Message ResumeInLoop(uintptr_t word) {
+#if FRINGE_EXCEPTIONS && !defined(__clang__)
+    return Resume(word);  // GCC does in either order
+#else
+    arch::Message message;
+#if FRINGE_EXCEPTIONS
+    ExceptionState* const thread_state = ThreadExceptionState();
+    if (!CanResumeFast(thread_state->bits())) [[unlikely]] {
+#else
+    if (!CanResumeFast(0)) [[unlikely]] {
+#endif
+      message = ResumeSlow(word);
+    } else {
+      message = Switch(word);
+      arch::Close(&record_, OpenValue());
+#if FRINGE_EXCEPTIONS
+      if (thread_state->bits() != 0) [[unlikely]] {
+        message.word = SetAside(message.word, thread_state);
+      }
+#endif
     }
-    return Switch(word);
+    if (message.record == nullptr) [[unlikely]] {
+      Finished(message.word);
+    }
+    return message;
 #endif
   }
 
@@ -152,7 +184,14 @@ class alignas(arch::LinkRecord) Control {
   // must not suspend.
   //
   // Returns: the word passed to `Finish`.
-  uintptr_t Call(uintptr_t word) { return SwitchBoth(word).word; }
+  uintptr_t Call(uintptr_t word) {
+    word = SwitchBoth(word).word;
+    arch::Close(&record_, kFinished);
+    if (IsWatched()) [[unlikely]] {
+      EndWatch();
+    }
+    return word;
+  }
 
   // Passes `word` to the resumer and waits for the next resume. Called by the generator.
   //
@@ -191,12 +230,12 @@ class alignas(arch::LinkRecord) Control {
     arch::Finish(word, &record_);
   }
 
-  // Unwinds the generator if it is unfinished. Called by the resumer.
+  // Ends the life of the generator, which is unwound if it is unfinished. Called by the resumer.
   //
   // Returns: true. False if the generator is running and its body has called `exit`: then the
   //   generator and its stack must be left as they are.
-  [[gnu::always_inline]] bool Cancel() {
-    return arch::Closed(&record_) == kFinished || CancelUnfinished();
+  [[gnu::always_inline]] bool End() {
+    return arch::Closed(&record_) == UnwatchedEnd() || EndSlow();
   }
 
   // Releases what a generator that is abandoned at its current point has, apart from its stack.
@@ -207,17 +246,9 @@ class alignas(arch::LinkRecord) Control {
       fringe_release_shadow_stack(arch::ShadowStackOf(&record_), size_bytes_);
     }
 #endif
-  }
-
-  // Called by the resumer when `Resume` has returned `word` without a record: rethrows the
-  // exception that has left the body, if any.
-  void Finished([[maybe_unused]] uintptr_t word) {
-    arch::Close(&record_, kFinished);
-#if FRINGE_EXCEPTIONS
-    if (word != 0) [[unlikely]] {
-      Rethrow();
+    if (IsWatched()) [[unlikely]] {
+      EndWatch();
     }
-#endif
   }
 
 #if FRINGE_EXCEPTIONS
@@ -286,6 +317,51 @@ class alignas(arch::LinkRecord) Control {
     return 3 + kReasons * FRINGE_MODE;
   }
 
+  // Returns: `kFinished`. If a tool that is found at run time watches the program, or no generator
+  //   has asked yet, another number.
+  static uintptr_t UnwatchedEnd() {
+#if FRINGE_RUNTIME_TOOLS
+    return __atomic_load_n(&tool_state.unwatched_end[FRINGE_MODE], __ATOMIC_RELAXED);
+#else
+    return kFinished;
+#endif
+  }
+  static bool IsWatched() { return UnwatchedEnd() != kFinished; }
+
+  // Whether `Prepare` has anything to do.
+  static bool MustPrepare() {
+#if FRINGE_SHADOW_STACKS
+    return IsWatched();
+#else
+    return arch::ShadowStackAddressOr(UnwatchedEnd()) != kFinished;
+#endif
+  }
+
+  // Does what a generator needs on some threads or under some tools only, before it is started.
+  [[gnu::noinline]] void Prepare([[maybe_unused]] std::byte* limit,
+                                 [[maybe_unused]] std::byte* base) {
+#if !FRINGE_SHADOW_STACKS
+    if (arch::ShadowStackIsOn()) {
+      fringe_fatal(
+          "generators cannot run with a hardware shadow stack in this build: compile for shadow "
+          "stacks, or run the program without one.");
+    }
+#endif
+#if FRINGE_RUNTIME_TOOLS
+    // Concurrent questions have the same answer.
+    if (!sanitizer_hooks_.Register(limit, base)) {
+      __atomic_store_n(&tool_state.unwatched_end[FRINGE_MODE], kFinished, __ATOMIC_RELAXED);
+    }
+#endif
+  }
+
+  // Requires: `IsWatched()`.
+  void EndWatch() {
+#if FRINGE_RUNTIME_TOOLS
+    sanitizer_hooks_.Deregister();
+#endif
+  }
+
   [[noreturn]] static void FailInOtherMode() {
     fringe_fatal(
         "a generator cannot cross to code of another mode: compile both sides with the same flags "
@@ -313,12 +389,31 @@ class alignas(arch::LinkRecord) Control {
         "running.");
   }
 
+  // Whether the generator is suspended and nothing has to be switched except the stack.
+  // `exception_bits` are those of the thread's exception state.
+  [[gnu::always_inline]] bool CanResumeFast(uintptr_t exception_bits) const {
+    return ((arch::Closed(&record_) ^ OpenValue()) | exception_bits) == 0 && !NeedsShadowStack();
+  }
+
+  // The record is not closed after this, as if the generator were still running.
   [[gnu::always_inline]] arch::Message Switch(uintptr_t word, bool cancels = false) {
     sanitizer_hooks_.BeforeResume();
-    const arch::Message message = cancels ? arch::Cancel(&record_) : arch::Resume(word, &record_);
-    if constexpr (FRINGE_MODE != 0) arch::Close(&record_, OpenValue());
+    const arch::Message message =
+        cancels ? arch::CancelAndLeaveOpen(&record_) : arch::ResumeAndLeaveOpen(word, &record_);
     sanitizer_hooks_.AfterResume();
     return message;
+  }
+
+  // Notes that the generator has finished with `word`.
+  //
+  // Errors: rethrows the exception that has left the body, if any.
+  [[gnu::always_inline]] void Finished([[maybe_unused]] uintptr_t word) {
+    arch::Close(&record_, kFinished);
+#if FRINGE_EXCEPTIONS
+    if (word != 0) [[unlikely]] {
+      Rethrow();
+    }
+#endif
   }
 
   // Whether the generator is suspended, with a shadow stack.
@@ -363,7 +458,9 @@ class alignas(arch::LinkRecord) Control {
           "turn it on in every thread.");
     }
 #endif
-    return Switch(word, cancels);
+    const arch::Message message = Switch(word, cancels);
+    arch::Close(&record_, OpenValue());
+    return message;
   }
 
 #if FRINGE_SHADOW_STACKS
@@ -384,7 +481,14 @@ class alignas(arch::LinkRecord) Control {
   }
 #endif
 
-  [[gnu::noinline]] bool CancelUnfinished() {
+  // `End` off the fast path.
+  [[gnu::noinline]] bool EndSlow() {
+    if (!is_finished() && !CancelUnfinished()) return false;
+    if (IsWatched()) EndWatch();
+    return true;
+  }
+
+  bool CancelUnfinished() {
     if (!is_suspended()) {
 #if __STDC_HOSTED__
       if (ProcessIsExiting()) return false;
@@ -393,10 +497,7 @@ class alignas(arch::LinkRecord) Control {
     }
     for (int i = 0; i < kMaximumUnwinds; ++i) {
       const arch::Message message = ResumeSlow(0, /*cancels=*/true);
-      if (message.record == nullptr) {
-        Finished(message.word);
-        return true;
-      }
+      if (message.record == nullptr) return true;
     }
     fringe_fatal(
         "a generator that is being destroyed cannot go on suspending: a catch (...) must rethrow, "
@@ -418,12 +519,15 @@ class alignas(arch::LinkRecord) Control {
                         ? exception_state_
                         : ExceptionState();
     arch::Message message = SwitchBoth(word, cancels);
-    if (thread_state->bits() != 0) message = SetAside(message, thread_state);
+    if (message.record != nullptr && thread_state->bits() != 0) {
+      message.word = SetAside(message.word, thread_state);
+    }
     *thread_state = resumer_state;
-    return message;
 #else
-    return SwitchBoth(word, cancels);
+    const arch::Message message = SwitchBoth(word, cancels);
 #endif
+    if (message.record == nullptr) Finished(message.word);
+    return message;
   }
 
   // `Suspend` in a generator that is being destroyed.
@@ -441,12 +545,12 @@ class alignas(arch::LinkRecord) Control {
 #if FRINGE_EXCEPTIONS
   // Moves the exception state of a generator that has suspended in a handler out of the thread.
   //
-  // Returns: `message`, so that the fast path need not keep it across the call.
-  [[gnu::noinline]] arch::Message SetAside(arch::Message message, ExceptionState* thread_state) {
+  // Returns: `word`, so that the fast path need not keep it across the call.
+  [[gnu::noinline]] uintptr_t SetAside(uintptr_t word, ExceptionState* thread_state) {
     exception_state_ = std::exchange(*thread_state, {});
     const bool is_shadowed = FRINGE_SHADOW_STACKS && arch::Closed(&record_) == kShadowed;
     arch::Close(&record_, is_shadowed ? kShadowedInHandler : kInHandler);
-    return message;
+    return word;
   }
 
   [[noreturn, gnu::noinline]] void Rethrow() {
@@ -477,7 +581,7 @@ class alignas(arch::LinkRecord) Control {
   // Initialized lazily: a generator may live for a few nanoseconds only.
   union {
     ExceptionState exception_state_;  // in `kInHandler`
-    CaughtException exception_;       // the one that has left the body, until `Finished`
+    CaughtException exception_;       // the one that has left the body, until `Rethrow`
   };
 #endif
   [[no_unique_address]] SanitizerHooks sanitizer_hooks_;

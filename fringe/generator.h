@@ -350,14 +350,14 @@ class Generator {
   [[gnu::always_inline]] internal::Result<Output> Resume(internal::Parameter<Input> input)
     requires(!std::is_void_v<Input>)
   {
-    return internal::ToResult<Output>(ResumeWith(internal::ToWord<Input>(input), control()));
+    return internal::ToResult<Output>(control()->Resume(internal::ToWord<Input>(input)));
   }
 
   // The same for an `Input` of void.
   [[gnu::always_inline]] internal::Result<Output> Resume()
     requires std::is_void_v<Input>
   {
-    return internal::ToResult<Output>(ResumeWith(0, control()));
+    return internal::ToResult<Output>(control()->Resume(0));
   }
 
   // Returns: whether it can be resumed.
@@ -411,7 +411,7 @@ class Generator {
     // Requires: not at the end.
     // Errors: as `Resume`.
     iterator& operator++() {
-      message_ = ResumeWith(0, control_);
+      message_ = control_->ResumeInLoop(0);
       return *this;
     }
     // Resumes the body.
@@ -424,7 +424,7 @@ class Generator {
    private:
     friend Generator;
     explicit iterator(internal::Control* control)
-        : control_(control), message_(ResumeWith(0, control)) {}
+        : control_(control), message_(control->ResumeInLoop(0)) {}
 
     internal::Control* control_ = nullptr;
     arch::Message message_ = {};
@@ -459,7 +459,8 @@ class Generator {
     internal::MakeRoom(stack_, static_cast<size_t>(stack_.base() - body_place));
     new (body_place) F(std::move(body));
     control_ = new (static_cast<void*>(place)) yielder_type(stack_.limit(), stack_.base());
-    control_->Start(internal::Control::AlignDown(body_place, kStackAlignment), &Entry<F>);
+    control_->Start(internal::Control::AlignDown(body_place, kStackAlignment), &Entry<F>,
+                    stack_.limit(), stack_.base());
     internal::Attach(stack_, control_->record());
   }
 
@@ -500,15 +501,6 @@ class Generator {
     return 0;
   }
 
-  [[gnu::always_inline]] static arch::Message ResumeWith(uintptr_t word,
-                                                         internal::Control* control) {
-    const arch::Message message = control->Resume(word);
-    if (message.record == nullptr) [[unlikely]] {
-      control->Finished(message.word);
-    }
-    return message;
-  }
-
   internal::Control* control() const {
     if (control_ == nullptr) [[unlikely]] {
       fringe_fatal("a moved-from generator cannot be resumed.");
@@ -516,23 +508,27 @@ class Generator {
     return control_;
   }
 
-  void Destroy() {
-    if (!control_->Cancel()) [[unlikely]] {
-      return LeaveRunning();
+  // Inlined, and `LeaveRunning` is static: if a function had the address of a local generator, GCC
+  // would keep it in memory, and load its members again after each switch.
+  [[gnu::always_inline]] void Destroy() {
+    if (!control_->End()) [[unlikely]] {
+      // A stack that only borrows its memory leaves it as it is.
+      if constexpr (!std::is_trivially_destructible_v<StackT>) LeaveRunning(std::move(stack_));
+      return;
     }
     std::destroy_at(control_);
   }
 
   // Keeps the stack of a body that has called `exit`, because the destructors of static objects run
   // on it.
-  void LeaveRunning() {
+  [[gnu::noinline]] static void LeaveRunning([[maybe_unused]] StackT stack) {
 #if __STDC_HOSTED__
     struct Kept {
       StackT stack;
       Kept* next;
     };
     static Kept* all = nullptr;  // so that LeakSanitizer sees them
-    all = new Kept{std::move(stack_), all};
+    all = new Kept{std::move(stack), all};
 #endif
   }
 

@@ -1,11 +1,12 @@
 // Reports stacks and switches to AddressSanitizer, LeakSanitizer, MemorySanitizer, ThreadSanitizer
-// and Valgrind. In builds without them, every function here is empty except for one test of a flag
-// per stack.
+// and Valgrind. In builds without them, every function here is empty except those for tools that
+// are found at run time: `Control` calls them off its fast paths.
 
 #ifndef FRINGE_SANITIZER_HOOKS_H_
 #define FRINGE_SANITIZER_HOOKS_H_
 
 #include <cstddef>
+#include <cstdint>
 
 #include "../arch/fatal.h"
 #include "config.h"
@@ -43,11 +44,13 @@ extern "C" [[gnu::weak]] void __splitstack_getcontext(void* context[]);
 namespace fringe::internal {
 
 #if FRINGE_RUNTIME_TOOLS
-// Whether no such tool watches the program. False until the first stack has asked, because each
-// question costs nanoseconds. Each life of a generator loads it, so it is in no cache line that
-// threads store to.
+// What closes the record of a finished generator if no such tool watches the program, for each mode
+// without a sanitizer. Otherwise, and until the first generator of the mode has asked, a number
+// that no record is closed with: each question costs nanoseconds. So one comparison with the record
+// tells that a generator has finished and that no tool has to learn of its end. Each life of a
+// generator loads it, so it is in no cache line that threads store to.
 struct alignas(128) ToolState {
-  bool runs_without_tools = false;
+  uintptr_t unwatched_end[2] = {UINTPTR_MAX, UINTPTR_MAX};
 };
 extern ToolState tool_state;
 #endif
@@ -79,15 +82,10 @@ class SanitizerHooks {
     generator_fiber_ = __tsan_create_fiber(0);
     __tsan_set_fiber_name(generator_fiber_, "fringe generator");  // in its reports
 #endif
-#if FRINGE_RUNTIME_TOOLS
-    if (MayHaveTools()) [[unlikely]] {
-      Register(limit, base);
-    }
-#endif
   }
   SanitizerHooks(const SanitizerHooks&) = delete;
   SanitizerHooks& operator=(const SanitizerHooks&) = delete;
-#if FRINGE_TSAN || FRINGE_ASAN || FRINGE_RUNTIME_TOOLS
+#if FRINGE_TSAN || FRINGE_ASAN
   ~SanitizerHooks() {
 #if FRINGE_ASAN
     if (generator_fake_stack_ != nullptr) DestroyFakeStack();
@@ -97,11 +95,6 @@ class SanitizerHooks {
 #endif
 #if FRINGE_TSAN
     __tsan_destroy_fiber(generator_fiber_);
-#endif
-#if FRINGE_RUNTIME_TOOLS
-    if (MayHaveTools()) [[unlikely]] {
-      Deregister();
-    }
 #endif
   }
 #endif
@@ -165,39 +158,11 @@ class SanitizerHooks {
 #endif
   }
 
- private:
-#if FRINGE_ASAN
-  // Releases the fake stack of an abandoned generator, which only the stack that it belongs to can
-  // do: for AddressSanitizer, this switches to the generator and back.
-  [[gnu::noinline, gnu::no_sanitize_address]] void DestroyFakeStack() {
-    void* own_fake_stack = nullptr;
-    const void* own_limit = nullptr;
-    size_t own_size_bytes = 0;
-    __sanitizer_start_switch_fiber(&own_fake_stack, limit_, size_bytes_);
-    __sanitizer_finish_switch_fiber(generator_fake_stack_, &own_limit, &own_size_bytes);
-    __sanitizer_start_switch_fiber(nullptr, own_limit, own_size_bytes);
-    __sanitizer_finish_switch_fiber(own_fake_stack, nullptr, nullptr);
-  }
-#endif
-
 #if FRINGE_RUNTIME_TOOLS
-  static bool MayHaveTools() {
-    return !__atomic_load_n(&tool_state.runs_without_tools, __ATOMIC_RELAXED);
-  }
-
-#if FRINGE_VALGRIND
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wold-style-cast"  // in Valgrind's macro, on s390x
-  // DRD of Valgrind 3.19 fails at the end of every program that has registered a stack (assertion
-  // "a1 <= a2" in drd_stop_using_mem). No other tool answers the question for its number of the
-  // thread.
-  static bool RunsUnderDrd() {
-    return VALGRIND_DO_CLIENT_REQUEST_EXPR(0, VG_USERREQ_TOOL_BASE('D', 'R'), 0, 0, 0, 0, 0) != 0;
-  }
-#pragma GCC diagnostic pop
-#endif
-
-  [[gnu::noinline]] void Register(std::byte* limit, std::byte* base) {
+  // Tells the tools that are found at run time of the stack.
+  //
+  // Returns: whether there is one.
+  [[gnu::noinline]] bool Register(std::byte* limit, std::byte* base) {
     // Its functions compare the stack pointer with a limit that a switch does not change. No macro
     // tells of it.
     if (__splitstack_getcontext != nullptr) {
@@ -216,16 +181,43 @@ class SanitizerHooks {
       AddLeakRoot(limit_, size_bytes_);
       has_tools = true;
     }
-    // Concurrent questions have the same answer.
-    if (!has_tools) __atomic_store_n(&tool_state.runs_without_tools, true, __ATOMIC_RELAXED);
+    return has_tools;
   }
 
+  // Tells them of its end. Requires: `Register` has returned true.
   [[gnu::noinline]] void Deregister() {
 #if FRINGE_VALGRIND
     if (RUNNING_ON_VALGRIND != 0 && !RunsUnderDrd()) VALGRIND_STACK_DEREGISTER(valgrind_id_);
 #endif
     if (HasLeakSanitizer()) RemoveLeakRoot(limit_);
   }
+#endif
+
+ private:
+#if FRINGE_ASAN
+  // Releases the fake stack of an abandoned generator, which only the stack that it belongs to can
+  // do: for AddressSanitizer, this switches to the generator and back.
+  [[gnu::noinline, gnu::no_sanitize_address]] void DestroyFakeStack() {
+    void* own_fake_stack = nullptr;
+    const void* own_limit = nullptr;
+    size_t own_size_bytes = 0;
+    __sanitizer_start_switch_fiber(&own_fake_stack, limit_, size_bytes_);
+    __sanitizer_finish_switch_fiber(generator_fake_stack_, &own_limit, &own_size_bytes);
+    __sanitizer_start_switch_fiber(nullptr, own_limit, own_size_bytes);
+    __sanitizer_finish_switch_fiber(own_fake_stack, nullptr, nullptr);
+  }
+#endif
+
+#if FRINGE_RUNTIME_TOOLS && FRINGE_VALGRIND
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"  // in Valgrind's macro, on s390x
+  // DRD of Valgrind 3.19 fails at the end of every program that has registered a stack (assertion
+  // "a1 <= a2" in drd_stop_using_mem). No other tool answers the question for its number of the
+  // thread.
+  static bool RunsUnderDrd() {
+    return VALGRIND_DO_CLIENT_REQUEST_EXPR(0, VG_USERREQ_TOOL_BASE('D', 'R'), 0, 0, 0, 0, 0) != 0;
+  }
+#pragma GCC diagnostic pop
 #endif
 
 #if FRINGE_ASAN || FRINGE_MSAN || FRINGE_RUNTIME_TOOLS

@@ -37,7 +37,10 @@ class SpanStack {
   }
 
   // Its ends, as of every `Stack`.
-  std::byte* base() const noexcept { return base_; }
+  std::byte* base() const noexcept {
+    // `Create` has aligned it, so a generator need not check.
+    return static_cast<std::byte*>(__builtin_assume_aligned(base_, kStackAlignment));
+  }
   std::byte* limit() const noexcept { return limit_; }
 
  private:

@@ -54,14 +54,14 @@ std::optional<Table> ExpectedCounts() {
 #elif defined(__clang__) && __clang_major__ == 14 && defined(__cpp_exceptions)
   return Table{
       {"switch", {25, 8, 9, 1, 2, 4}},
-      {"nothing", {52, 16, 11, 7, 2, 4}},
-      {"echo", {56, 18, 11, 7, 2, 4}},
-      {"counter by reference", {54, 16, 12, 7, 2, 4}},
-      {"local counter", {54, 16, 11, 7, 2, 4}},
+      {"nothing", {51, 16, 10, 7, 2, 4}},
+      {"echo", {54, 19, 11, 7, 2, 4}},
+      {"counter by reference", {53, 16, 11, 7, 2, 4}},
+      {"local counter", {52, 16, 10, 7, 2, 4}},
       {"range-for", {48, 15, 10, 6, 2, 4}},
-      {"string", {101, 26, 24, 16, 3, 7}},
-      {"lifetime on a given stack", {65, 18, 13, 9, 2, 6}},
-      {"lifetime from a pool", {156, 44, 28, 25, 2, 13}},
+      {"string", {99, 27, 24, 16, 3, 7}},
+      {"lifetime on a given stack", {56, 16, 11, 6, 2, 5}},
+      {"lifetime from a pool", {151, 43, 27, 22, 2, 13}},
   };
 #elif defined(__clang__) && __clang_major__ == 14
   return Table{
@@ -69,23 +69,23 @@ std::optional<Table> ExpectedCounts() {
       {"nothing", {42, 12, 10, 6, 2, 4}},
       {"echo", {42, 14, 10, 6, 2, 4}},
       {"counter by reference", {44, 12, 11, 6, 2, 4}},
-      {"local counter", {41, 11, 10, 5, 2, 4}},
+      {"local counter", {38, 11, 9, 5, 2, 4}},
       {"range-for", {39, 11, 9, 5, 2, 4}},
       {"string", {93, 22, 23, 15, 3, 7}},
-      {"lifetime on a given stack", {52, 13, 12, 6, 2, 6}},
-      {"lifetime from a pool", {138, 38, 25, 20, 2, 12}},
+      {"lifetime on a given stack", {47, 13, 12, 4, 2, 5}},
+      {"lifetime from a pool", {133, 37, 25, 18, 2, 12}},
   };
 #elif !defined(__clang__) && __GNUC__ == 12 && defined(__cpp_exceptions)
   return Table{
       {"switch", {25, 11, 7, 1, 2, 4}},
-      {"nothing", {49, 19, 8, 7, 2, 4}},
-      {"echo", {49, 21, 8, 7, 2, 4}},
-      {"counter by reference", {50, 21, 8, 7, 2, 4}},
-      {"local counter", {50, 21, 8, 7, 2, 4}},
-      {"range-for", {44, 18, 8, 6, 2, 4}},
-      {"string", {98, 34, 21, 15, 3, 7}},
-      {"lifetime on a given stack", {77, 22, 14, 10, 2, 5}},
-      {"lifetime from a pool", {146, 48, 27, 22, 2, 12}},
+      {"nothing", {47, 19, 7, 7, 2, 4}},
+      {"echo", {47, 21, 7, 7, 2, 4}},
+      {"counter by reference", {48, 21, 7, 7, 2, 4}},
+      {"local counter", {48, 21, 7, 7, 2, 4}},
+      {"range-for", {43, 18, 7, 6, 2, 4}},
+      {"string", {96, 34, 20, 15, 3, 9}},
+      {"lifetime on a given stack", {65, 19, 12, 7, 2, 6}},
+      {"lifetime from a pool", {136, 45, 24, 20, 2, 12}},
   };
 #elif !defined(__clang__) && __GNUC__ == 12
   return Table{
@@ -95,9 +95,9 @@ std::optional<Table> ExpectedCounts() {
       {"counter by reference", {41, 17, 7, 6, 2, 4}},
       {"local counter", {40, 17, 7, 6, 2, 4}},
       {"range-for", {35, 14, 7, 5, 2, 4}},
-      {"string", {89, 27, 20, 14, 3, 7}},
-      {"lifetime on a given stack", {74, 20, 15, 8, 2, 5}},
-      {"lifetime from a pool", {137, 46, 26, 20, 2, 12}},
+      {"string", {89, 30, 20, 14, 3, 9}},
+      {"lifetime on a given stack", {65, 19, 15, 5, 2, 6}},
+      {"lifetime from a pool", {133, 44, 25, 19, 2, 12}},
   };
 #else
   return std::nullopt;
