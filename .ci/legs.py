@@ -14,7 +14,7 @@ COMPILER = "switch,compiler"
 # In addition, everything that the libraries promise.
 CORE = "switch,compiler,fringe,stacks,-lto,-valgrind"
 # What depends on the CPU, with tests of debuggers and of whole programs.
-CPU = "switch,compiler,registers,unwinding,debuggers,hardening,mixed_flags,default_stack"
+CPU = "switch,compiler,registers,unwinding,debuggers,hardening,mixed_flags"
 
 # For the tests of generated code.
 FILE_CHECK = ("llvm-14-tools=FileCheck-14",)
@@ -112,9 +112,10 @@ LEGS = [
     bazel("libcxx", tags=CORE + ",-registers,-unwinding"),
     bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
     # Other CPUs, in an emulator unless this machine runs their code. x86 runs all tests of the
-    # libraries on 32 bits, and s390x on a big-endian CPU. aarch64, riscv64 and ppc64le are like x86_64 there.
+    # libraries on 32 bits, and s390x those of fringe on a big-endian CPU. aarch64, riscv64 and ppc64le
+    # are like x86_64 there.
     bazel("x86", tags="-valgrind,-docs,-examples,-benchmarks"),
-    bazel("s390x", tags=CORE),
+    bazel("s390x", tags=COMPILER + ",fringe,-lto,-valgrind"),
     bazel("aarch64", tags=CPU),
     bazel("arm", tags=COMPILER),
     bazel("riscv64", tags=COMPILER + ",debuggers"),

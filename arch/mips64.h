@@ -22,9 +22,8 @@
 //     position-independent code. Clang keeps the address of over-aligned locals in `$s7` in
 //     functions that also call `alloca`, and then ignores a clobber of `$s7`. All are saved by
 //     hand.
-//   * Without -mabicalls, `$gp` is the same for a whole program, and no function computes it.
-//   `Init`
-//     therefore stores the present one for the generator.
+//   * Without -mabicalls, `$gp` is the same for a whole program, and no function computes it. So
+//     `Init` stores the present one for the generator.
 //   * A function's frame is probed in steps of 4 KiB (-fstack-clash-protection).
 //
 // The program counter is read by a call that is never taken: `bltzal $0` sets `$ra` to the address

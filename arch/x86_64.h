@@ -21,8 +21,8 @@
 // 2. Not changed by a switch
 //
 // The signal mask; thread-local storage; the floating-point control words (`MXCSR`, the x87 control
-// word); the direction flag, which the ABI requires to be clear; segment registers; the hardware
-// shadow stack.
+// word); the configuration of AMX tiles; the direction flag, which the ABI requires to be clear;
+// segment registers; the hardware shadow stack.
 //
 // 3. Stack layout, highest address first
 //
