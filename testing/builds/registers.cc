@@ -25,11 +25,13 @@ extern "C" [[gnu::noinline, gnu::target("avx512f,avx512bw")]] int HoldVectors(
     fringe::Generator<int>& gen, const Vector* from) {
 #define LOAD(I) Vector v##I = from[I];
 #define HIDE(I) asm volatile("" : "+v"(v##I));
-#define USE(I) asm volatile("vaddps %0, %0, %%zmm0" : : "v"(v##I) : "xmm0");
+#define ADD(I) "vaddps %[v" #I "], %[v" #I "], %%zmm0\n\t"
+#define INPUT(I) , [v##I] "v"(v##I)
   EACH(LOAD)
   EACH(HIDE)
   const std::optional<int> number = gen.Resume();
-  EACH(USE)
+  // All at once, so that some must be in registers that only AVX-512 has.
+  asm volatile(EACH(ADD) : : "i"(0)EACH(INPUT) : "xmm0");
   return number ? *number : -1;
 }
 
