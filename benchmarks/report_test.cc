@@ -144,10 +144,16 @@ TEST(ReportTest, WritesTablesBetweenTheMarks) {
   EXPECT_TRUE(after.starts_with("# Page\n<!-- report golden_cove gcc -->\n"));
   EXPECT_TRUE(after.ends_with("<!-- end of report -->\nEnd\n"));
   EXPECT_NE(after.find("| switch : call |"), std::string::npos) << after;
-  // A second time replaces what the first has written.
+  // A second time replaces what the first has written. Warnings of a loaded machine come and go.
   const CommandResult second = RunReport(report, {"--write=" + page});
   ASSERT_EQ(second.exit_status, 0) << second.errors;
-  EXPECT_EQ(SplitLines(Read(page)).size(), SplitLines(after).size());
+  const auto rows = [](const std::string& text) {
+    const std::vector<std::string> lines = SplitLines(text);
+    return std::count_if(lines.begin(), lines.end(),
+                         [](const std::string& line) { return line.starts_with("|"); });
+  };
+  EXPECT_GT(rows(after), 20);
+  EXPECT_EQ(rows(Read(page)), rows(after));
 }
 
 TEST(ReportTest, SaysWhereMarksAreMissing) {

@@ -102,7 +102,7 @@ class Record:
             if self.saved["fp"] == place and self.contains(self.saved["sp"]):
                 if memory.words(self.saved["sp"], 1)[0] == memory.trampoline():
                     self.state = NOT_STARTED
-        elif closed > 1 << 16:
+        elif closed > 1 << 16 and not self.contains(closed):
             self.state = RUNNING
         else:
             raise ValueError
@@ -149,10 +149,15 @@ def find_records(memory, record_type, function_at):
     """
     pattern = struct.pack("<Q", memory.trampoline())
     records = {}
-    for begin, end in merge(memory.writable_ranges()):
+    ranges = merge(memory.writable_ranges())
+
+    def is_data(address):
+        return any(begin <= address < end for begin, end in ranges)
+
+    for begin, end in ranges:
         for run_begin, run_end in resident_runs(memory, begin, end):
             for address in positions(memory, run_begin, run_end, pattern):
-                record = record_above(memory, record_type, address, begin)
+                record = record_above(memory, record_type, address, begin, is_data)
                 if record is not None:
                     records[record.place] = record
     found = [r for r in records.values() if r.state != DONE]
@@ -248,17 +253,24 @@ def positions(memory, begin, end, pattern):
             i = content.find(pattern, i + 1)
 
 
-def record_above(memory, record_type, first_frame_address, begin):
+def record_above(memory, record_type, first_frame_address, begin, is_data):
     """Returns the generator whose first frame returns to the trampoline by the word there.
 
-    Its stack is not below `begin`: what only looks like a generator rarely has such a size.
+    Other words may look like a generator, since functions that create one may keep the trampoline's
+    address in their frames. So its stack is not below `begin`, its first frame is aligned, and what
+    has resumed it has a stack pointer to data, as `is_data` tells, and a program counter that is none.
     """
+    if first_frame_address % 16 != 8:
+        return None
     place = (first_frame_address + RECORD_BYTES) // RECORD_BYTES * RECORD_BYTES
     while place - first_frame_address < MAXIMUM_BODY:
         try:
             found = record_type(memory, place)
+            sp, pc = found.resumer["sp"], found.resumer["pc"]
+            is_resumed = is_data(sp) and pc > 1 << 16 and not is_data(pc)
             if found.contains(first_frame_address) and found.limit >= begin:
-                return found
+                if found.state != RUNNING or is_resumed:
+                    return found
         except ValueError:
             pass
         except Unreadable:

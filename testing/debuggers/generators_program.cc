@@ -58,20 +58,28 @@ auto OnUnguarded(StackT stack, F body) {
 
 fringe::OsStack NewStack() { return *fringe::OsStack::Create(64 << 10); }
 
-// Looks like the end of a running generator's stack of 4 GiB, which is in no mapping.
+// Looks like the end of a running generator's stack.
 struct alignas(fringe::arch::LinkRecord) Decoy {
-  Decoy() { record.resumer.sp = this; }
+  Decoy(size_t size, const void* resumer_pc) : size_bytes(size) {
+    record.resumer.pc = const_cast<void*>(resumer_pc);
+    record.resumer.sp = &size_bytes;
+  }
 
   std::byte below[sizeof(fringe::arch::LinkRecord) - sizeof(void*)] = {};
   void* return_address = fringe::arch::fringe_x86_64_return_address;
   fringe::arch::LinkRecord record = {};
-  size_t size_bytes = size_t{4} << 30;
+  size_t size_bytes;
   size_t unwinds = 0;
 };
 
 int main(int argc, char**) {
   aborts = argc > 1;
-  [[maybe_unused]] static Decoy decoy;
+  // The stack of one is in no mapping, and the other was resumed by data.
+  [[maybe_unused]] static Decoy large(size_t{4} << 30, reinterpret_cast<const void*>(&BreakHere));
+  [[maybe_unused]] static struct {
+    alignas(64) std::byte stack[4096];
+    Decoy decoy = Decoy(sizeof(stack) + 64, &aborts);
+  } small;
   alignas(64) static std::byte memory[64 << 10];
   fringe::StackPool pool;
 
