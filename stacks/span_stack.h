@@ -36,11 +36,12 @@ class SpanStack {
     return SpanStack(memory.data() + before_limit, memory.data() + memory.size() - after_base);
   }
 
-  // Its ends, as of every `Stack`.
+  // The upper end, as of every `Stack`.
   std::byte* base() const noexcept {
     // `Create` has aligned it, so a generator need not check.
     return static_cast<std::byte*>(__builtin_assume_aligned(base_, kStackAlignment));
   }
+  // The lower end, as of every `Stack`.
   std::byte* limit() const noexcept { return limit_; }
 
  private:
