@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "gtest/gtest.h"
+#include "testing/support/landing_pad.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -337,11 +338,7 @@ TEST(SwitchTest, ASuspendedRecordKeepsAShadowStack) {
 #endif
 
 #if defined(__CET__) && (__CET__ & 1)
-// Few CPUs check this, and Linux enables it for none of its programs.
-bool IsLandingPad(const void* code) {
-  const unsigned char pad[] = {0xf3, 0x0f, 0x1e, sizeof(void*) == 8 ? 0xfa : 0xfb};
-  return std::memcmp(code, pad, sizeof pad) == 0;  // endbr64 or endbr32
-}
+using fringe::testing::IsLandingPad;
 
 TEST(SwitchTest, EveryIndirectJumpGoesToALandingPad) {
   RawStack stack;

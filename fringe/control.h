@@ -74,14 +74,12 @@ class alignas(arch::LinkRecord) Control {
   Control& operator=(const Control&) = delete;
   ~Control() {}
 
-  // Lets the first `Resume` call `entry` on the stack below `sp`. The stack is that from `limit` to
-  // `base`.
+  // Lets the first `Resume` call `entry` on the stack below `sp`, which ends at `base`.
   //
   // Errors: fatal if the thread runs with a hardware shadow stack that is not supported.
-  void Start(std::byte* sp, arch::Entry entry, [[maybe_unused]] std::byte* limit,
-             [[maybe_unused]] std::byte* base) {
+  void Start(std::byte* sp, arch::Entry entry, std::byte* base) {
     if (MustPrepare()) [[unlikely]] {
-      Prepare(limit, base);
+      Prepare(base);
     }
     arch::Init(&record_, sp, entry);
     if constexpr (FRINGE_MODE != 0) arch::Close(&record_, OpenValue());
@@ -126,57 +124,15 @@ class alignas(arch::LinkRecord) Control {
   // Returns: the word passed to `Suspend`, or a message without a record once it has finished.
   // Errors: rethrows the exception that has left the body, if any.
   [[gnu::always_inline]] arch::Message Resume(uintptr_t word) {
-#if FRINGE_EXCEPTIONS
-    ExceptionState* thread_state = ThreadExceptionState();
-    if (!CanResumeFast(thread_state->bits())) [[unlikely]] {
-      return ResumeSlow(word);
-    }
-    arch::Message message = Switch(word);
-    if (message.record == nullptr) [[unlikely]] {
-      // Its handlers have ended too, so the thread's exception state is empty.
-      Finished(message.word);
-      return message;
-    }
-    arch::Close(&record_, OpenValue());
-    // To keep the address across the switch costs a store, and a load that waits for the stack
-    // pointer.
-    if constexpr (arch::kThreadSlotIsCheap) thread_state = ThreadExceptionState();
-    if (thread_state->bits() != 0) [[unlikely]] {
-      message.word = SetAside(message.word, thread_state);
-    }
-    return message;
-#else
-    return ResumeInLoop(word);
-#endif
+    return ResumeIn<FRINGE_EXCEPTIONS != 0>(word);
   }
 
-  // As `Resume`, for a loop that ends when the generator has finished. In this order, compilers
-  // need one comparison for both.
+  // As `Resume`, for a loop that ends when the generator has finished.
   [[gnu::always_inline]] arch::Message ResumeInLoop(uintptr_t word) {
-#if FRINGE_EXCEPTIONS && !defined(__clang__)
-    return Resume(word);  // GCC does in either order
+#if defined(__clang__)
+    return ResumeIn<false>(word);
 #else
-    arch::Message message;
-#if FRINGE_EXCEPTIONS
-    ExceptionState* const thread_state = ThreadExceptionState();
-    if (!CanResumeFast(thread_state->bits())) [[unlikely]] {
-#else
-    if (!CanResumeFast(0)) [[unlikely]] {
-#endif
-      message = ResumeSlow(word);
-    } else {
-      message = Switch(word);
-      arch::Close(&record_, OpenValue());
-#if FRINGE_EXCEPTIONS
-      if (thread_state->bits() != 0) [[unlikely]] {
-        message.word = SetAside(message.word, thread_state);
-      }
-#endif
-    }
-    if (message.record == nullptr) [[unlikely]] {
-      Finished(message.word);
-    }
-    return message;
+    return Resume(word);
 #endif
   }
 
@@ -338,8 +294,7 @@ class alignas(arch::LinkRecord) Control {
   }
 
   // Does what a generator needs on some threads or under some tools only, before it is started.
-  [[gnu::noinline]] void Prepare([[maybe_unused]] std::byte* limit,
-                                 [[maybe_unused]] std::byte* base) {
+  [[gnu::noinline]] void Prepare([[maybe_unused]] std::byte* base) {
 #if !FRINGE_SHADOW_STACKS
     if (arch::ShadowStackIsOn()) {
       fringe_fatal(
@@ -348,6 +303,7 @@ class alignas(arch::LinkRecord) Control {
     }
 #endif
 #if FRINGE_RUNTIME_TOOLS
+    std::byte* const limit = reinterpret_cast<std::byte*>(this) - size_bytes_;
     // Concurrent questions have the same answer.
     if (!sanitizer_hooks_.Register(limit, base)) {
       __atomic_store_n(&tool_state.unwatched_end[FRINGE_MODE], kFinished, __ATOMIC_RELAXED);
@@ -389,10 +345,60 @@ class alignas(arch::LinkRecord) Control {
         "running.");
   }
 
+#if !FRINGE_EXCEPTIONS
+  // Nothing is ever in it.
+  struct ExceptionState {
+    static uintptr_t bits() { return 0; }
+  };
+  static ExceptionState* ThreadExceptionState() { return nullptr; }
+  static ExceptionState* AfterSwitch(ExceptionState* thread_state) { return thread_state; }
+  static uintptr_t SetAside(uintptr_t word, ExceptionState*) { return word; }
+#else
+  // Returns: `thread_state`, which is `ThreadExceptionState()` from before a switch. Where that is
+  //   cheap, it asks again: to keep the address costs a store, and a load that waits for the stack
+  //   pointer.
+  static ExceptionState* AfterSwitch(ExceptionState* thread_state) {
+    return arch::kThreadSlotIsCheap ? ThreadExceptionState() : thread_state;
+  }
+#endif
+
   // Whether the generator is suspended and nothing has to be switched except the stack.
   // `exception_bits` are those of the thread's exception state.
   [[gnu::always_inline]] bool CanResumeFast(uintptr_t exception_bits) const {
     return ((arch::Closed(&record_) ^ OpenValue()) | exception_bits) == 0 && !NeedsShadowStack();
+  }
+
+  // Resumes. `kAsksForTheEndFirst` is the order of what follows the switch: which one takes fewer
+  // instructions depends on the compiler and on what it does with the result (docs/design.md).
+  template <bool kAsksForTheEndFirst>
+  [[gnu::always_inline]] arch::Message ResumeIn(uintptr_t word) {
+    ExceptionState* thread_state = ThreadExceptionState();
+    arch::Message message;
+    if (!CanResumeFast(thread_state->bits())) [[unlikely]] {
+      message = ResumeSlow(word);
+      if constexpr (kAsksForTheEndFirst) return message;
+    } else {
+      message = Switch(word);
+      if constexpr (kAsksForTheEndFirst) {
+        if (message.record == nullptr) [[unlikely]] {
+          // Its handlers have ended too, so the thread's exception state is empty.
+          Finished(message.word);
+          return message;
+        }
+      }
+      arch::Close(&record_, OpenValue());
+      if constexpr (kAsksForTheEndFirst) thread_state = AfterSwitch(thread_state);
+      if (thread_state->bits() != 0) [[unlikely]] {
+        message.word = SetAside(message.word, thread_state);
+      }
+    }
+    if constexpr (!kAsksForTheEndFirst) {
+      // After `ResumeSlow`, this does the same again.
+      if (message.record == nullptr) [[unlikely]] {
+        Finished(message.word);
+      }
+    }
+    return message;
   }
 
   // The record is not closed after this, as if the generator were still running.

@@ -460,7 +460,7 @@ class Generator {
     new (body_place) F(std::move(body));
     control_ = new (static_cast<void*>(place)) yielder_type(stack_.limit(), stack_.base());
     control_->Start(internal::Control::AlignDown(body_place, kStackAlignment), &Entry<F>,
-                    stack_.limit(), stack_.base());
+                    stack_.base());
     internal::Attach(stack_, control_->record());
   }
 

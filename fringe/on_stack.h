@@ -45,7 +45,7 @@ class Call {
     std::byte* const place = Control::Place(limit, base, 0, 1);
     MakeRoom(stack, static_cast<size_t>(base - place));
     auto* const control = new (place) Control(limit, base);
-    control->Start(Control::AlignDown(place, kStackAlignment), &Entry, limit, base);
+    control->Start(Control::AlignDown(place, kStackAlignment), &Entry, base);
     Attach(stack, control->record());
     [[maybe_unused]] const uintptr_t has_thrown = control->Call(reinterpret_cast<uintptr_t>(this));
     std::destroy_at(control);

@@ -116,11 +116,7 @@ absl::Status PoolCore::Acquire(StackSlot** slot) {
       cache->BeginPeriod();
       *slot = cache->Pop();
       ReturnBelowLimit(*slot);
-      for (int i = 0; i < kOthersPerLook; ++i) {
-        StackSlot* const other = cache->NextToLookAt();
-        if (other == nullptr) break;
-        ReturnBelowLimit(other);
-      }
+      if (StackSlot* const other = cache->NextToLookAt()) ReturnBelowLimit(other);
     } else {
       cache->BeginPeriod(ThreadCache::kHitsUntilNextTry);
       *slot = cache->Pop();

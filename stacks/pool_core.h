@@ -69,8 +69,6 @@ class PoolCore {
 
  private:
   static constexpr unsigned kFlushesPerLook = 8;
-  // How many unused stacks of the cache a look examines, beside the one that is acquired.
-  static constexpr int kOthersPerLook = 2;
 
   absl::Status AcquireFromDepot(ThreadCache* cache, StackSlot** slot);
   absl::Status Carve(StackSlot** slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

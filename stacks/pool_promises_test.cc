@@ -305,7 +305,7 @@ TEST(StackPoolOptionsTest, MemoryBelowAGapIsReturnedWithinSomeLives) {
   pool.Acquire().value().base()[-1] = std::byte{1};
   { UseDeeplyBelowAGap(*pool.Acquire()); }
   EXPECT_GE(ResidentBytes(*pool.Acquire()), 8 * PageBytes());
-  for (int i = 0; i < 200; ++i) ASSERT_TRUE(pool.Acquire().ok());
+  for (int i = 0; i < 150; ++i) ASSERT_TRUE(pool.Acquire().ok());
   EXPECT_LE(ResidentBytes(*pool.Acquire()), 2 * PageBytes());
 }
 
@@ -360,13 +360,13 @@ TEST(StackPoolOptionsTest, OneThreadLooksAtATime) {
   };
   std::atomic<bool> other_ended = false;
   std::thread other([&] {
-    live(200);
+    live(150);
     other_ended = true;
   });
   while (running == 0 && !other_ended) std::this_thread::yield();
   EXPECT_FALSE(other_ended) << "no look was made";
 
-  live(200);
+  live(150);
   const pid_t child = fork();
   if (child == 0) {
     alarm(20);

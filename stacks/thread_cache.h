@@ -24,7 +24,7 @@ class alignas(128) ThreadCache {
  public:
   // How often a look is due, in acquisitions. Odd, and a prime, so that it falls on each stack of a
   // set that is used in turn.
-  static constexpr uint64_t kHitsPerLook = 191;
+  static constexpr uint64_t kHitsPerLook = 139;
   // The same after a look that had to be put off.
   static constexpr uint64_t kHitsUntilNextTry = 8;
 

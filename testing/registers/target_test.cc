@@ -13,6 +13,7 @@
 #include "testing/registers/extensions.h"
 #include "testing/registers/opaque.h"
 #include "testing/registers/sides.h"
+#include "testing/support/landing_pad.h"
 
 #if defined(__aarch64__) && !defined(__clang__)
 #pragma GCC push_options
@@ -388,11 +389,6 @@ TEST(SavingSwitchTest, LoadsTheBasePointerOfTheOtherSide) {
   generator.record()->generator.bp = &place;
   ResumeWithVectors(generator.record());
   EXPECT_EQ(target_test_rbx, reinterpret_cast<uintptr_t>(&place));
-}
-
-bool IsLandingPad(const void* code) {
-  const unsigned char pad[] = {0xf3, 0x0f, 0x1e, 0xfa};  // endbr64
-  return std::memcmp(code, pad, sizeof pad) == 0;
 }
 
 TEST(SavingSwitchTest, EveryIndirectJumpGoesToALandingPad) {
