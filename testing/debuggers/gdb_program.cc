@@ -16,6 +16,9 @@ using fringe::testing::KeepFrame;
 
 [[gnu::noinline]] void BreakHere() { KeepFrame(); }
 
+// The line of `Suspend` in `Inner`, for the debugger.
+const volatile int suspend_line = __LINE__ + 4;
+
 [[gnu::noinline]] void Inner(fringe::Yielder<int>& yielder, int value) {
   BreakHere();
   yielder.Suspend(value);
@@ -45,7 +48,8 @@ using fringe::testing::KeepFrame;
 }
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  // The linker would drop a variable that nothing reads.
+  if (argc != 2 || suspend_line == 0) return 2;
   const fringe::testing::OrderedStacks stacks;
   const bool above = std::strcmp(argv[1], "above") == 0;
   const int sum = fringe::OnStack(

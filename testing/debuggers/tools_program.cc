@@ -1,5 +1,5 @@
 // The program for tools_test. In a generator below `Resumer` and `AboveResumer` it does what the
-// first argument says.
+// first argument says; "write in main" does not need a generator.
 
 #include <unistd.h>
 
@@ -19,13 +19,17 @@ using fringe::testing::KeepFrame;
 const char* action;
 void* volatile memory;
 
+void Write() {
+  if (write(STDOUT_FILENO, "written\n", 8) != 8) std::abort();
+}
+
 [[gnu::noinline]] void Act() {
   if (std::strcmp(action, "wait") == 0) {
     std::puts("ready");
     std::fflush(stdout);
     pause();
   } else if (std::strcmp(action, "write") == 0) {
-    if (write(STDOUT_FILENO, "written\n", 8) != 8) std::abort();
+    Write();
   } else if (std::strcmp(action, "allocate") == 0) {
     memory = std::malloc(123'456);
 #if FRINGE_EXCEPTIONS
@@ -71,6 +75,10 @@ void* volatile memory;
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   action = argv[1];
+  if (std::strcmp(action, "write in main") == 0) {
+    Write();
+    return 0;
+  }
   std::printf("%d\n", AboveResumer());
   return 0;
 }
