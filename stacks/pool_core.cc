@@ -46,6 +46,9 @@ constexpr size_t kMaximumLookBytes = size_t{1} << 20;
 // every other thread wait for the line of a variable beside it.
 struct alignas(128) LookState {
   std::atomic<uint32_t> is_running = 0;
+
+  // Fetches the line from the thread that has looked last: some 100 ns, in which this one goes on.
+  void Prefetch() const { __builtin_prefetch(&is_running, /*for a write*/ 1); }
 };
 constinit LookState look_state;
 
@@ -112,13 +115,16 @@ absl::Status PoolCore::Acquire(StackSlot** slot) {
     // It may also be that the thread has not used this cache lately.
     if (!cache->look_is_due()) {
       *slot = cache->Pop();
+    } else if (cache->BeginLastHits()) {
+      look_state.Prefetch();
+      *slot = cache->Pop();
     } else if (const LookLock lock; lock.is_held()) {
       cache->BeginPeriod();
       *slot = cache->Pop();
       ReturnBelowLimit(*slot);
       if (StackSlot* const other = cache->NextToLookAt()) ReturnBelowLimit(other);
     } else {
-      cache->BeginPeriod(ThreadCache::kHitsUntilNextTry);
+      cache->PutOffLook();
       *slot = cache->Pop();
     }
     if (*slot != nullptr) return absl::OkStatus();

@@ -25,8 +25,9 @@ class alignas(128) ThreadCache {
   // How often a look is due, in acquisitions. Odd, and a prime, so that it falls on each stack of a
   // set that is used in turn.
   static constexpr uint64_t kHitsPerLook = 139;
-  // The same after a look that had to be put off.
-  static constexpr uint64_t kHitsUntilNextTry = 8;
+  // How many of these are left when `BeginLastHits` returns true. After a look that was put off, as
+  // many go by until the next try.
+  static constexpr uint64_t kLastHits = 8;
 
   constexpr ThreadCache() = default;  // of no pool
   ThreadCache(PoolCore* core, ThreadCaches* owner, size_t capacity)
@@ -86,15 +87,21 @@ class alignas(128) ThreadCache {
     return true;
   }
 
-  // Whether `Pop` returns null though there are slots. `BeginPeriod` lets it continue for `period`
-  // hits, at most `kHitsPerLook`.
+  // Whether `Pop` returns null though there are slots, until one of the next three is called.
   bool look_is_due() const {
-    return count() != 0 && state_.load(std::memory_order_relaxed) >= uint64_t{0} - kHit;
+    return count() != 0 && state_.load(std::memory_order_relaxed) >= kNoHitLeft;
   }
-  void BeginPeriod(uint64_t period = kHitsPerLook) {
-    // `hits` counts what is missing in `state_`, so this may wrap around.
-    earlier_hits_.store(hits() - (kHitsPerLook - period), std::memory_order_relaxed);
-    state_.store((uint64_t{0} - period * kHit) | count(), std::memory_order_relaxed);
+  // Returns: whether the look is due only after `kLastHits` more, so that it can be prepared.
+  bool BeginLastHits() {
+    if (looks_soon_) return false;
+    looks_soon_ = true;
+    Continue(kLastHits);
+    return true;
+  }
+  void PutOffLook() { Continue(kLastHits); }
+  void BeginPeriod() {
+    looks_soon_ = false;
+    Continue(kFirstHits);
   }
   // Returns: a slot that is still in the chain, another one each time; null if it is empty. The
   //   walk covers the latest `kMaximumWalk`.
@@ -113,10 +120,19 @@ class alignas(128) ThreadCache {
   ThreadCache* next = nullptr;  // in the pool's list
 
  private:
-  // The upper half of `state_`: it wraps around when a look is due.
+  static constexpr uint64_t kFirstHits = kHitsPerLook - kLastHits;
+  // The upper half of `state_`: `Pop` stops where one more would wrap it around.
   static constexpr uint64_t kHit = uint64_t{1} << 32;
-  static constexpr uint64_t kNoHits = uint64_t{0} - kHitsPerLook * kHit;
+  static constexpr uint64_t kNoHitLeft = uint64_t{0} - kHit;
+  static constexpr uint64_t kNoHits = kNoHitLeft - kFirstHits * kHit;
   static constexpr size_t kMaximumWalk = 64;
+
+  // Lets `Pop` continue for `hits_left`, at most `kFirstHits`.
+  void Continue(uint64_t hits_left) {
+    // `hits` counts what is missing in `state_`, so this may wrap around.
+    earlier_hits_.store(hits() - (kFirstHits - hits_left), std::memory_order_relaxed);
+    state_.store((kNoHitLeft - hits_left * kHit) | count(), std::memory_order_relaxed);
+  }
 
   void SetCount(size_t count) {
     const uint64_t hits = state_.load(std::memory_order_relaxed) / kHit * kHit;
@@ -132,6 +148,7 @@ class alignas(128) ThreadCache {
   ThreadCaches* owner_ = nullptr;
   uint32_t capacity_ = 0;
   uint32_t looks_ = 0;
+  bool looks_soon_ = false;
   std::atomic<uint64_t> earlier_hits_ = 0;  // not in `state_`
 };
 

@@ -163,8 +163,10 @@ TEST(ThreadCacheTest, LookIsDueNowAndThenAndLosesNoHit) {
     StackSlot* slot = cache.Pop();
     if (slot == nullptr) {
       ASSERT_TRUE(cache.look_is_due());
-      ++looks;
-      cache.BeginPeriod();
+      if (!cache.BeginLastHits()) {
+        ++looks;
+        cache.BeginPeriod();
+      }
       slot = cache.Pop();
       ASSERT_NE(slot, nullptr);
     }
@@ -175,12 +177,12 @@ TEST(ThreadCacheTest, LookIsDueNowAndThenAndLosesNoHit) {
   EXPECT_LE(looks, 11);
 }
 
-TEST(ThreadCacheTest, LookThatWasPutOffIsSoonDueAgain) {
+TEST(ThreadCacheTest, LookIsPreparedBeforeItIsDueAndMayBePutOff) {
   std::vector<StackSlot> slots = AcquiredSlots(1);
   ThreadCache cache(kCore, nullptr, 1);
   cache.Push(&slots[0]);
   uint64_t hits = 0;
-  const auto hits_until_look = [&] {
+  const auto hits_until_stop = [&] {
     const uint64_t before = hits;
     while (StackSlot* const slot = cache.Pop()) {
       EXPECT_EQ(cache.hits(), ++hits);
@@ -190,14 +192,22 @@ TEST(ThreadCacheTest, LookThatWasPutOffIsSoonDueAgain) {
     EXPECT_EQ(cache.hits(), hits);
     return hits - before;
   };
-  const uint64_t period = hits_until_look();
-  for (int i = 0; i < 3; ++i) {
-    cache.BeginPeriod(ThreadCache::kHitsUntilNextTry);
-    EXPECT_EQ(hits_until_look() - ThreadCache::kHitsUntilNextTry,
-              period - ThreadCache::kHitsPerLook);
+  uint64_t before_look = 0;
+  for (int period = 0; period < 3; ++period) {
+    const uint64_t first_hits = hits_until_stop();
+    EXPECT_TRUE(cache.BeginLastHits());
+    EXPECT_EQ(hits_until_stop(), ThreadCache::kLastHits);
+    EXPECT_EQ(hits - before_look, ThreadCache::kHitsPerLook);
+    EXPECT_EQ(first_hits, ThreadCache::kHitsPerLook - ThreadCache::kLastHits);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_FALSE(cache.BeginLastHits());
+      cache.PutOffLook();
+      EXPECT_EQ(hits_until_stop(), ThreadCache::kLastHits);
+    }
+    EXPECT_FALSE(cache.BeginLastHits());
+    cache.BeginPeriod();
+    before_look = hits;
   }
-  cache.BeginPeriod();
-  EXPECT_EQ(hits_until_look(), period);
 }
 
 TEST(ThreadCacheTest, EveryUnusedSlotIsLookedAtInTurn) {
