@@ -37,6 +37,10 @@ class Leg:
     quick: bool = False  # Whether it is part of `.ci/run quick`.
     quick_tags: str = ""  # For Bazel: `tags` there.
 
+    @property
+    def uses_clang(self):
+        return any(config == "libcxx" or config.endswith("clang") for config in self.configs)
+
 
 def bazel(*configs, **kwargs):
     return Leg("-".join(configs), "bazel", configs=configs, **kwargs)
