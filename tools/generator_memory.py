@@ -6,6 +6,7 @@ link record is the distance to the stack's limit. See arch/x86_64.h and fringe/c
 constants repeat.
 """
 
+import bisect
 import re
 import struct
 
@@ -150,9 +151,11 @@ def find_records(memory, record_type, function_at):
     pattern = struct.pack("<Q", memory.trampoline())
     records = {}
     ranges = merge(memory.writable_ranges())
+    begins = [begin for begin, _ in ranges]
 
     def is_data(address):
-        return any(begin <= address < end for begin, end in ranges)
+        i = bisect.bisect_right(begins, address) - 1
+        return i >= 0 and address < ranges[i][1]
 
     for begin, end in ranges:
         for run_begin, run_end in resident_runs(memory, begin, end):
@@ -266,10 +269,9 @@ def record_above(memory, record_type, first_frame_address, begin, is_data):
     while place - first_frame_address < MAXIMUM_BODY:
         try:
             found = record_type(memory, place)
-            sp, pc = found.resumer["sp"], found.resumer["pc"]
-            is_resumed = is_data(sp) and pc > 1 << 16 and not is_data(pc)
             if found.contains(first_frame_address) and found.limit >= begin:
-                if found.state != RUNNING or is_resumed:
+                sp, pc = found.resumer["sp"], found.resumer["pc"]
+                if found.state != RUNNING or (is_data(sp) and pc > 1 << 16 and not is_data(pc)):
                     return found
         except ValueError:
             pass
