@@ -58,28 +58,41 @@ auto OnUnguarded(StackT stack, F body) {
 
 fringe::OsStack NewStack() { return *fringe::OsStack::Create(64 << 10); }
 
-// Looks like the end of a running generator's stack.
+// Looks like the stack of a running generator.
 struct alignas(fringe::arch::LinkRecord) Decoy {
-  Decoy(size_t size, const void* resumer_pc) : size_bytes(size) {
-    record.resumer.pc = const_cast<void*>(resumer_pc);
-    record.resumer.sp = &size_bytes;
+  Decoy() {
+    first_frame[7] = fringe::arch::fringe_x86_64_return_address;
+    record.resumer.pc = reinterpret_cast<void*>(&BreakHere);
+    record.resumer.sp = &aborts;
   }
 
-  std::byte below[sizeof(fringe::arch::LinkRecord) - sizeof(void*)] = {};
-  void* return_address = fringe::arch::fringe_x86_64_return_address;
+  std::byte frames[4096] = {};
+  void* first_frame[8] = {};
   fringe::arch::LinkRecord record = {};
-  size_t size_bytes;
+  size_t size_bytes = sizeof(frames) + sizeof(first_frame);
   size_t unwinds = 0;
 };
 
+// No generator looks like one of these: each differs in one thing.
+void MakeDecoys() {
+  static Decoy in_no_mapping, resumed_by_data, resumed_by_nothing, resumed_on_code;
+  static Decoy resumed_on_itself, misaligned;
+  in_no_mapping.size_bytes = size_t{4} << 30;
+  resumed_by_data.record.resumer.pc = &aborts;
+  resumed_by_nothing.record.resumer.pc = nullptr;
+  // Between mappings of data, as the code of a shared library is.
+  resumed_on_code.record.resumer.sp = reinterpret_cast<void*>(&std::puts);
+  resumed_on_itself.record.resumer.sp = resumed_on_itself.frames;
+  std::swap(misaligned.first_frame[6], misaligned.first_frame[7]);
+  for (Decoy* const decoy : {&in_no_mapping, &resumed_by_data, &resumed_by_nothing,
+                             &resumed_on_code, &resumed_on_itself, &misaligned}) {
+    asm volatile("" : : "r"(decoy) : "memory");
+  }
+}
+
 int main(int argc, char**) {
   aborts = argc > 1;
-  // The stack of one is in no mapping, and the other was resumed by data.
-  [[maybe_unused]] static Decoy large(size_t{4} << 30, reinterpret_cast<const void*>(&BreakHere));
-  [[maybe_unused]] static struct {
-    alignas(64) std::byte stack[4096];
-    Decoy decoy = Decoy(sizeof(stack) + 64, &aborts);
-  } small;
+  MakeDecoys();
   alignas(64) static std::byte memory[64 << 10];
   fringe::StackPool pool;
 
