@@ -462,19 +462,48 @@ TEST_F(OverflowTest, KeepsAnAlternateStackThatIsThere) {
   EXPECT_TRUE(outcome.Has("OverflowingBody")) << outcome.errors;
 }
 
+// Places an alternate stack of `size_bytes` at the middle of memory that is twice as large.
+std::byte* UseAlternateStack(size_t size_bytes) {
+  alignas(64) static std::byte memory[128 << 10];
+  stack_t stack = {};
+  stack.ss_sp = memory + sizeof(memory) / 2;
+  stack.ss_size = size_bytes;
+  if (size_bytes > sizeof(memory) / 2 || sigaltstack(&stack, nullptr) != 0) abort();
+  return memory + sizeof(memory) / 2;
+}
+
+// How much of an alternate stack the kernel fills with registers. `_SC_MINSIGSTKSZ` is more where
+// there are registers that no thread has asked to use, such as those of AMX.
+size_t SignalFrameBytes() {
+  constexpr size_t kBytes = 64 << 10;
+  static const std::byte* handler_frame;
+  const std::byte* const limit = UseAlternateStack(kBytes);
+  struct sigaction action = {};
+  action.sa_handler = [](int) {
+    handler_frame = static_cast<const std::byte*>(__builtin_frame_address(0));
+  };
+  action.sa_flags = SA_ONSTACK;
+  if (sigaction(SIGUSR1, &action, nullptr) != 0 || raise(SIGUSR1) != 0) abort();
+  return static_cast<size_t>(limit + kBytes - handler_frame);
+}
+
 TEST_F(OverflowTest, HasNoBacktraceOnASmallAlternateStack) {
-  alignas(64) static char memory[128 << 10];
   const Outcome outcome = ExpectReport([] {
-    const auto size_bytes = static_cast<size_t>(sysconf(_SC_MINSIGSTKSZ)) + (6 << 10);
-    stack_t stack = {};
-    stack.ss_sp = memory + (64 << 10);
-    stack.ss_size = size_bytes;
-    if (sigaltstack(&stack, nullptr) != 0) abort();
+    UseAlternateStack(SignalFrameBytes() + (6 << 10));
     InstallOverflowHandler();
     Overflow();
   });
   EXPECT_TRUE(HasLine(outcome, "  #0 ", "Recurse")) << outcome.errors;
   EXPECT_FALSE(outcome.Has("#1")) << outcome.errors;
+}
+
+TEST_F(OverflowTest, HasABacktraceOnALargerAlternateStack) {
+  const Outcome outcome = ExpectReport([] {
+    UseAlternateStack(SignalFrameBytes() + (24 << 10));
+    InstallOverflowHandler();
+    Overflow();
+  });
+  EXPECT_TRUE(HasLine(outcome, "  #1 ", "Recurse")) << outcome.errors;
 }
 
 TEST_F(OverflowTest, UnmapsItsAlternateStackWhenTheThreadEnds) {
