@@ -46,6 +46,7 @@ constexpr size_t kMaximumLookBytes = size_t{1} << 20;
 // every other thread wait for the line of a variable beside it.
 struct alignas(128) LookState {
   std::atomic<uint32_t> is_running = 0;
+  const ThreadCaches* last_thread = nullptr;  // that has looked; changed by the one that looks
 
   // Fetches the line from the thread that has looked last: some 100 ns, in which this one goes on.
   void Prefetch() const { __builtin_prefetch(&is_running, /*for a write*/ 1); }
@@ -62,6 +63,14 @@ class LookLock {
   }
 
   bool is_held() const { return is_held_; }
+
+  // Notes that `thread` looks. Needs the lock.
+  //
+  // Returns: whether another thread looked last.
+  bool Follows(const ThreadCaches* thread) {
+    const ThreadCaches* const last = std::exchange(look_state.last_thread, thread);
+    return last != thread && last != nullptr;
+  }
 
  private:
   const bool is_held_;
@@ -118,8 +127,9 @@ absl::Status PoolCore::Acquire(StackSlot** slot) {
     } else if (cache->BeginLastHits()) {
       look_state.Prefetch();
       *slot = cache->Pop();
-    } else if (const LookLock lock; lock.is_held()) {
-      cache->BeginPeriod();
+    } else if (LookLock lock; lock.is_held()) {
+      cache->BeginPeriod(lock.Follows(cache->owner()) ? ThreadCache::kHitsPerLookInTurn
+                                                      : ThreadCache::kHitsPerLook);
       *slot = cache->Pop();
       ReturnBelowLimit(*slot);
       if (StackSlot* const other = cache->NextToLookAt()) ReturnBelowLimit(other);

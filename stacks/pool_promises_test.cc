@@ -37,6 +37,7 @@
 #include "stacks/pooled_stack.h"
 #include "stacks/stack_mark.h"
 #include "stacks/system.h"
+#include "stacks/thread_cache.h"
 #include "testing/support/emulator.h"
 
 namespace {
@@ -386,6 +387,41 @@ TEST(StackPoolOptionsTest, OneThreadLooksAtATime) {
   live(20);
   EXPECT_LE(ResidentBytes(*pool.Acquire()), 2 * PageBytes());
   EXPECT_FALSE(overlap);
+  internal::system_calls = usual;
+}
+
+// A look costs more after one of another thread, so it is made less often then.
+TEST(StackPoolOptionsTest, ThreadsThatLookInTurnLookLessOften) {
+  static int looks;
+  StackPool pool({.resident_bytes = 2 * PageBytes()});
+  const internal::SystemCalls usual = internal::system_calls;
+  internal::system_calls.madvise = [](void* address, size_t bytes, int advice) {
+    looks += advice == MADV_DONTNEED;
+    return madvise(address, bytes, advice);
+  };
+  // How many acquisitions it takes until the next look.
+  const auto lives_until_look = [&] {
+    looks = 0;
+    int lives = 0;
+    for (; looks == 0 && lives < 1000; ++lives) EXPECT_TRUE(pool.Acquire().ok());
+    return lives;
+  };
+  const auto other_thread_looks = [&] {
+    std::thread([&] { lives_until_look(); }).join();
+  };
+  constexpr int kAlone = internal::ThreadCache::kHitsPerLook;
+  constexpr int kInTurn = internal::ThreadCache::kHitsPerLookInTurn;
+
+  ASSERT_TRUE(pool.Acquire().ok());
+  lives_until_look();
+  lives_until_look();
+  EXPECT_EQ(lives_until_look(), kAlone);
+  other_thread_looks();
+  EXPECT_EQ(lives_until_look(), kAlone);  // This look follows the other thread's.
+  other_thread_looks();
+  EXPECT_EQ(lives_until_look(), kInTurn);
+  EXPECT_EQ(lives_until_look(), kInTurn);
+  EXPECT_EQ(lives_until_look(), kAlone);
   internal::system_calls = usual;
 }
 

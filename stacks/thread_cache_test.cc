@@ -165,7 +165,7 @@ TEST(ThreadCacheTest, LookIsDueNowAndThenAndLosesNoHit) {
       ASSERT_TRUE(cache.look_is_due());
       if (!cache.BeginLastHits()) {
         ++looks;
-        cache.BeginPeriod();
+        cache.BeginPeriod(ThreadCache::kHitsPerLook);
       }
       slot = cache.Pop();
       ASSERT_NE(slot, nullptr);
@@ -193,19 +193,23 @@ TEST(ThreadCacheTest, LookIsPreparedBeforeItIsDueAndMayBePutOff) {
     return hits - before;
   };
   uint64_t before_look = 0;
-  for (int period = 0; period < 3; ++period) {
+  uint64_t period_hits = ThreadCache::kHitsPerLook;
+  for (const uint64_t next_period_hits :
+       {ThreadCache::kHitsPerLook, ThreadCache::kHitsPerLookInTurn, ThreadCache::kHitsPerLookInTurn,
+        ThreadCache::kHitsPerLook, ThreadCache::kHitsPerLook}) {
     const uint64_t first_hits = hits_until_stop();
     EXPECT_TRUE(cache.BeginLastHits());
     EXPECT_EQ(hits_until_stop(), ThreadCache::kLastHits);
-    EXPECT_EQ(hits - before_look, ThreadCache::kHitsPerLook);
-    EXPECT_EQ(first_hits, ThreadCache::kHitsPerLook - ThreadCache::kLastHits);
+    EXPECT_EQ(hits - before_look, period_hits);
+    EXPECT_EQ(first_hits, period_hits - ThreadCache::kLastHits);
     for (int i = 0; i < 3; ++i) {
       EXPECT_FALSE(cache.BeginLastHits());
       cache.PutOffLook();
       EXPECT_EQ(hits_until_stop(), ThreadCache::kLastHits);
     }
     EXPECT_FALSE(cache.BeginLastHits());
-    cache.BeginPeriod();
+    cache.BeginPeriod(next_period_hits);
+    period_hits = next_period_hits;
     before_look = hits;
   }
 }
