@@ -30,6 +30,7 @@ class Leg:
     tags: str = ""  # For Bazel: `--test_tag_filters`.
     targets: tuple = ("//...",)  # For Bazel.
     fast: bool = True  # For Bazel: leave code unoptimized where that cannot change a result.
+    stand_in: bool = False  # For Bazel: with the stand-in for Abseil, as on other CPUs.
     command: tuple = ()  # For scripts and checks.
     within: tuple = ()  # For Bazel: a command that runs Bazel, whose words follow.
     files: tuple = ()  # For checks: patterns of the files that are appended to the command.
@@ -98,27 +99,27 @@ LEGS = [
             "strace",
         ),
     ),
-    bazel("gcc", "o0", tags=COMPILER),
+    bazel("gcc", "o0", tags=COMPILER, stand_in=True),
     bazel("gcc", "noexcept", "nortti", tags=COMPILER + ",counts", programs=FILE_CHECK),
-    bazel("gcc", "fp", tags=SWITCH),
-    bazel("gcc", "native", tags="switch,-unwinding"),
-    bazel("gcc", "lto", tags=COMPILER),
+    bazel("gcc", "fp", tags=SWITCH, stand_in=True),
+    bazel("gcc", "native", tags="switch,-unwinding", stand_in=True),
+    bazel("gcc", "lto", tags=COMPILER, stand_in=True),
     bazel("hardened", tags="hardening"),
-    bazel("clang", "o0", tags=COMPILER, quick=True, quick_tags=SWITCH),
+    bazel("clang", "o0", tags=COMPILER, stand_in=True, quick=True, quick_tags=SWITCH),
     bazel("clang", "o2", tags=COMPILER + ",counts,lto,registers", programs=FILE_CHECK),
     bazel("clang", "asan", "ubsan", tags=CORE),
     bazel("clang", "tsan", tags="compiler,threads"),
     bazel("clang", "msan", targets=("//fringe:memory_sanitizer_test",)),
-    bazel("clang", "noexcept", tags=CORE + ",counts", programs=FILE_CHECK),
-    bazel("clang", "fp", tags=SWITCH),
-    bazel("clang", "native", tags="switch,-unwinding"),
-    bazel("clang", "lto", tags=COMPILER + ",-clones"),
+    bazel("clang", "noexcept", tags=CORE + ",-jemalloc,counts", programs=FILE_CHECK),
+    bazel("clang", "fp", tags=SWITCH, stand_in=True),
+    bazel("clang", "native", tags="switch,-unwinding", stand_in=True),
+    bazel("clang", "lto", tags=COMPILER + ",-clones", stand_in=True),
     bazel("libcxx", tags=CORE + ",-registers,-unwinding"),
     bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
     # Other CPUs, in an emulator unless this machine runs their code. x86 runs all tests of the
     # libraries on 32 bits, and s390x those of fringe on a big-endian CPU. aarch64, riscv64 and ppc64le
     # are like x86_64 there.
-    bazel("x86", tags="-valgrind,-docs,-examples,-benchmarks"),
+    bazel("x86", tags="-valgrind,-docs,-examples,-benchmarks,-default_stack,-messages"),
     bazel("s390x", tags=COMPILER + ",fringe,-lto,-valgrind"),
     bazel("aarch64", tags=CPU),
     bazel("arm", tags=COMPILER),

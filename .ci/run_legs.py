@@ -104,6 +104,7 @@ def bazel_leg(leg):
     flags += ["--build_tests_only", "--test_tag_filters=" + tags] if tags else []
     flags += FAST_FLAGS if fast else ()
     flags += () if leg.uses_clang or not fast else GCC_FLAGS
+    flags += ["--repo_env=FRINGE_ABSEIL=stand_in"] if leg.stand_in else []
     # On an interrupt Bazel ends what it runs, and says what that was.
     status, reason = run(
         [*leg.within, "./bazelw", "test", "--keep_going", "--noshow_progress", "--nocache_test_results"]

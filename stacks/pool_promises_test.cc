@@ -406,9 +406,7 @@ TEST(StackPoolOptionsTest, ThreadsThatLookInTurnLookLessOften) {
     for (; looks == 0 && lives < 1000; ++lives) EXPECT_TRUE(pool.Acquire().ok());
     return lives;
   };
-  const auto other_thread_looks = [&] {
-    std::thread([&] { lives_until_look(); }).join();
-  };
+  const auto other_thread_looks = [&] { std::thread([&] { lives_until_look(); }).join(); };
   constexpr int kAlone = internal::ThreadCache::kHitsPerLook;
   constexpr int kInTurn = internal::ThreadCache::kHitsPerLookInTurn;
 

@@ -87,9 +87,12 @@ def fringe_test(
         it has more to check in a hardened build. "measures": it has bounds on the size of frames.
         "threads": it has more to check under ThreadSanitizer. "valgrind": another test, under
         Valgrind. "lto": its own flags optimize it at link time in every build. "clones": it has
-        clones of functions.
+        clones of functions. "jemalloc", which is added here: its stacks are from that heap.
       **kwargs: as for `fringe_cc_test`, so that a test can choose its default stack.
     """
+    tags = subject_tags() + tags
+    if kwargs.get("stack_malloc") == "jemalloc":
+        tags = tags + ["jemalloc"]
     if googletest:
         deps = deps + ["@com_google_googletest//:gtest"]
         if not own_main:
@@ -98,8 +101,8 @@ def fringe_test(
         name = name,
         size = size,
         srcs = [name + ".cc"] if srcs == None else srcs,
-        copts = FRINGE_COPTS + _level(subject_tags() + tags) + copts,
-        tags = subject_tags() + tags,
+        copts = FRINGE_COPTS + _level(tags) + copts,
+        tags = tags,
         deps = _only_those_of_the_system(deps),
         **kwargs
     )
