@@ -234,7 +234,7 @@ enum : unsigned { kDwOpBregX1 = 0x71, kDwOpBregX2 = 0x72 };
 #endif
 
 template <Side kLeft, bool kCancels>
-[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
+[[gnu::always_inline]] inline Arrival Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t x0 asm("x0") = word;
   register LinkRecord* x1 asm("x1") = kCancels ? nullptr : record;
   if constexpr (kCancels) {
@@ -245,15 +245,16 @@ template <Side kLeft, bool kCancels>
         : [breg] "i"(kDwOpBregX2), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
           FRINGE_OFFSETS
         : FRINGE_CLOBBERS);
-    return {x0, x1};
+    return {{x0, x1}, x2};
   } else {
+    register LinkRecord* x2 asm("x2");
     asm volatile(
         FRINGE_SWITCH
-        : "+r"(x0), [base] "+r"(x1)
+        : "+r"(x0), [base] "+r"(x1), "=r"(x2)
         : [breg] "i"(kDwOpBregX1), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
           FRINGE_OFFSETS
-        : "x2", FRINGE_CLOBBERS);
-    return {x0, x1};
+        : FRINGE_CLOBBERS);
+    return {{x0, x1}, x2};
   }
 }
 

@@ -229,7 +229,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 #endif
 
 template <Side kLeft, bool kCancels>
-[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
+[[gnu::always_inline]] inline Arrival Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t r0 asm("r0") = word;
   register LinkRecord* r1 asm("r1") = kCancels ? nullptr : record;
   register LinkRecord* ip asm("ip") = record;
@@ -237,7 +237,7 @@ template <Side kLeft, bool kCancels>
                : "+r"(r0), "+r"(r1), "+r"(ip)
                : [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>), FRINGE_OFFSETS
                : FRINGE_CLOBBERS);
-  return {r0, r1};
+  return {{r0, r1}, ip};
 }
 
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {

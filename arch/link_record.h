@@ -79,6 +79,12 @@ struct Message {
   LinkRecord* record;  // null if the other side called `Cancel` or `Finish`
 };
 
+// What a switch leaves in registers.
+struct Arrival {
+  Message message;
+  LinkRecord* ended_record;  // if the message has no record: the record of the switch
+};
+
 // The first function of a generator. It must not return.
 //
 // `word` and `record` are the message of the first `Resume`. If the first is a `Cancel`, `record`
@@ -135,9 +141,11 @@ inline ShadowStack ShadowStackOf(const LinkRecord* record) {
 // Saves the side `kLeft`, which is the calling function's, and continues the other side of `record`
 // with `word` and, unless `kCancels`, `record`.
 //
-// Returns: the message of the switch back.
+// Returns: the message of the switch back. With its record, or `ended_record`, a caller need not
+// keep
+//   the address of the record across the switch.
 template <Side kLeft, bool kCancels = false>
-[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record);
+[[gnu::always_inline]] inline Arrival Switch(uintptr_t word, LinkRecord* record);
 
 // Tells GCC that a switch which returned `word` may have run any function. GCC takes "memory" in a
 // statement's clobbers as less than that: callers of a function that switches could keep their
@@ -153,13 +161,13 @@ template <Side kLeft, bool kCancels = false>
 
 // As `Resume` and `Cancel` below, for callers that call `Close` at once: until then, `Closed` is as
 // while the generator runs.
-[[gnu::always_inline]] inline Message ResumeAndLeaveOpen(uintptr_t word, LinkRecord* record) {
-  const Message message = Switch<Side::kResumer>(word, record);
-  MayHaveRunAnything(message.word);
-  return message;
+[[gnu::always_inline]] inline Arrival ResumeAndLeaveOpen(uintptr_t word, LinkRecord* record) {
+  const Arrival arrival = Switch<Side::kResumer>(word, record);
+  MayHaveRunAnything(arrival.message.word);
+  return arrival;
 }
 [[gnu::always_inline]] inline Message CancelAndLeaveOpen(LinkRecord* record) {
-  const Message message = Switch<Side::kResumer, /*kCancels=*/true>(0, record);
+  const Message message = Switch<Side::kResumer, /*kCancels=*/true>(0, record).message;
   MayHaveRunAnything(message.word);
   return message;
 }
@@ -169,7 +177,7 @@ template <Side kLeft, bool kCancels = false>
 // Requires: the generator is suspended.
 // Returns: the message of its `Suspend` or `Finish`.
 [[gnu::always_inline]] inline Message Resume(uintptr_t word, LinkRecord* record) {
-  const Message message = ResumeAndLeaveOpen(word, record);
+  const Message message = ResumeAndLeaveOpen(word, record).message;
   record->resumer.sp = nullptr;
   return message;
 }
@@ -186,7 +194,7 @@ template <Side kLeft, bool kCancels = false>
 // Requires: the calling function runs on the stack of `record`.
 // Returns: the message of the next `Resume` or `Cancel`.
 [[gnu::always_inline]] inline Message Suspend(uintptr_t word, LinkRecord* record) {
-  const Message message = Switch<Side::kGenerator>(word, record);
+  const Message message = Switch<Side::kGenerator>(word, record).message;
   MayHaveRunAnything(message.word);
   return message;
 }

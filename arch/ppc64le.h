@@ -233,7 +233,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 enum : unsigned { kDwOpBregR4 = 0x74, kDwOpBregR5 = 0x75 };
 
 template <Side kLeft, bool kCancels>
-[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
+[[gnu::always_inline]] inline Arrival Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t r3 asm("r3") = word;
   register LinkRecord* r4 asm("r4") = kCancels ? nullptr : record;
   if constexpr (kCancels) {
@@ -244,15 +244,16 @@ template <Side kLeft, bool kCancels>
         : [breg] "i"(kDwOpBregR5), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
           FRINGE_OFFSETS
         : FRINGE_CLOBBERS);
-    return {r3, r4};
+    return {{r3, r4}, r5};
   } else {
+    register LinkRecord* r5 asm("r5");
     asm volatile(
         FRINGE_SWITCH
-        : "+r"(r3), [base] "+b"(r4)
+        : "+r"(r3), [base] "+b"(r4), "=r"(r5)
         : [breg] "i"(kDwOpBregR4), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
           FRINGE_OFFSETS
-        : "r5", FRINGE_CLOBBERS);
-    return {r3, r4};
+        : FRINGE_CLOBBERS);
+    return {{r3, r4}, r5};
   }
 }
 

@@ -201,7 +201,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 enum : unsigned { kDwOpBregA1 = 0x7b, kDwOpBregA2 = 0x7c };
 
 template <Side kLeft, bool kCancels>
-[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
+[[gnu::always_inline]] inline Arrival Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t a0 asm("a0") = word;
   register LinkRecord* a1 asm("a1") = kCancels ? nullptr : record;
   if constexpr (kCancels) {
@@ -212,15 +212,16 @@ template <Side kLeft, bool kCancels>
         : [breg] "i"(kDwOpBregA2), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
           FRINGE_OFFSETS
         : FRINGE_CLOBBERS);
-    return {a0, a1};
+    return {{a0, a1}, a2};
   } else {
+    register LinkRecord* a2 asm("a2");
     asm volatile(
         FRINGE_SWITCH
-        : "+r"(a0), [base] "+r"(a1)
+        : "+r"(a0), [base] "+r"(a1), "=r"(a2)
         : [breg] "i"(kDwOpBregA1), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
           FRINGE_OFFSETS
-        : "a2", FRINGE_CLOBBERS);
-    return {a0, a1};
+        : FRINGE_CLOBBERS);
+    return {{a0, a1}, a2};
   }
 }
 

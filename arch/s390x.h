@@ -200,7 +200,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 enum : unsigned { kDwOpBregR3 = 0x73, kDwOpBregR4 = 0x74 };
 
 template <Side kLeft, bool kCancels>
-[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
+[[gnu::always_inline]] inline Arrival Switch(uintptr_t word, LinkRecord* record) {
   register uintptr_t r2 asm("r2") = word;
   register LinkRecord* r3 asm("r3") = kCancels ? nullptr : record;
   if constexpr (kCancels) {
@@ -211,15 +211,16 @@ template <Side kLeft, bool kCancels>
         : [breg] "i"(kDwOpBregR4), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
           FRINGE_OFFSETS
         : FRINGE_CLOBBERS);
-    return {r2, r3};
+    return {{r2, r3}, r4};
   } else {
+    register LinkRecord* r4 asm("r4");
     asm volatile(
         FRINGE_SWITCH
-        : "+r"(r2), [base] "+a"(r3)
+        : "+r"(r2), [base] "+a"(r3), "=r"(r4)
         : [breg] "i"(kDwOpBregR3), [left] "i"(kOffset<kLeft>), [next] "i"(kOffsetOfOther<kLeft>),
           FRINGE_OFFSETS
-        : "r4", FRINGE_CLOBBERS);
-    return {r2, r3};
+        : FRINGE_CLOBBERS);
+    return {{r2, r3}, r4};
   }
 }
 

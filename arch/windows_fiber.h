@@ -38,6 +38,11 @@ struct Message {
   LinkRecord* record;
 };
 
+struct Arrival {
+  Message message;
+  LinkRecord* ended_record;
+};
+
 using Entry = void (*)(uintptr_t word, LinkRecord* record, LinkRecord* cancelled_record);
 
 // The words at the base of a generator's stack.
@@ -120,8 +125,8 @@ inline void Close(LinkRecord* record, uintptr_t reason) {
 
 Message Resume(uintptr_t word, LinkRecord* record);
 Message Cancel(LinkRecord* record);
-inline Message ResumeAndLeaveOpen(uintptr_t word, LinkRecord* record) {
-  return Resume(word, record);
+inline Arrival ResumeAndLeaveOpen(uintptr_t word, LinkRecord* record) {
+  return {Resume(word, record), record};
 }
 inline Message CancelAndLeaveOpen(LinkRecord* record) { return Cancel(record); }
 Message Suspend(uintptr_t word, LinkRecord* record);

@@ -299,7 +299,7 @@ inline void Init(LinkRecord* record, std::byte* sp, Entry entry) {
 enum : unsigned { kDwOpBregEcx = 0x71, kDwOpBregEdx = 0x72 };
 
 template <Side kLeft, bool kCancels>
-[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
+[[gnu::always_inline]] inline Arrival Switch(uintptr_t word, LinkRecord* record) {
   LinkRecord* arrived = kCancels ? nullptr : record;
   [[maybe_unused]] uint16_t mask;
   [[maybe_unused]] float number;
@@ -311,12 +311,12 @@ template <Side kLeft, bool kCancels>
                  : FRINGE_CLOBBERS);
   } else {
     asm volatile(FRINGE_SWITCH
-                 : "+" FRINGE_ALTERNATIVES("a")(word), [base] "+" FRINGE_ALTERNATIVES("d")(arrived)
-                                                           FRINGE_PROBE
+                 : "+" FRINGE_ALTERNATIVES("a")(word), [base] "+" FRINGE_ALTERNATIVES("d")(arrived),
+                   "=" FRINGE_ALTERNATIVES("c")(record) FRINGE_PROBE
                  : [breg] FRINGE_ALTERNATIVES("i")(kDwOpBregEdx), FRINGE_OFFSETS(kLeft)
-                 : "ecx", FRINGE_CLOBBERS);
+                 : FRINGE_CLOBBERS);
   }
-  return {word, arrived};
+  return {{word, arrived}, record};
 }
 
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {

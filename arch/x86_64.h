@@ -299,7 +299,7 @@ inline bool HasStarted(const LinkRecord* record) {
 enum : unsigned { kDwOpBregRdx = 0x71, kDwOpBregRsi = 0x74 };
 
 template <Side kLeft, bool kCancels>
-[[gnu::always_inline]] inline Message Switch(uintptr_t word, LinkRecord* record) {
+[[gnu::always_inline]] inline Arrival Switch(uintptr_t word, LinkRecord* record) {
   LinkRecord* arrived = kCancels ? nullptr : record;
   [[maybe_unused]] uint16_t mask16;
   [[maybe_unused]] uint64_t mask64;
@@ -311,12 +311,12 @@ template <Side kLeft, bool kCancels>
                  : FRINGE_CLOBBERS);
   } else {
     asm volatile(FRINGE_SWITCH
-                 : "+" FRINGE_ALTERNATIVES("D")(word), [base] "+" FRINGE_ALTERNATIVES("S")(arrived)
-                                                           FRINGE_MASKS
+                 : "+" FRINGE_ALTERNATIVES("D")(word), [base] "+" FRINGE_ALTERNATIVES("S")(arrived),
+                   "=" FRINGE_ALTERNATIVES("d")(record) FRINGE_MASKS
                  : [breg] FRINGE_ALTERNATIVES("i")(kDwOpBregRsi), FRINGE_OFFSETS(kLeft)
-                 : "rdx", FRINGE_CLOBBERS);
+                 : FRINGE_CLOBBERS);
   }
-  return {word, arrived};
+  return {{word, arrived}, record};
 }
 
 [[noreturn, gnu::always_inline]] inline void Finish(uintptr_t word, LinkRecord* record) {

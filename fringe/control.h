@@ -124,13 +124,44 @@ class alignas(arch::LinkRecord) Control {
   // Returns: the word passed to `Suspend`, or a message without a record once it has finished.
   // Errors: rethrows the exception that has left the body, if any.
   [[gnu::always_inline]] arch::Message Resume(uintptr_t word) {
-    return ResumeIn<FRINGE_EXCEPTIONS != 0>(word);
+    ExceptionState* const thread_state = ThreadExceptionState();
+    if (!CanResumeFast(thread_state->bits())) [[unlikely]] {
+      return ResumeSlow(word);
+    }
+    sanitizer_hooks_.BeforeResume();
+    const auto [message, ended_record] = arch::ResumeAndLeaveOpen(word, &record_);
+    // `this` is the control block of either record. It is not used again, because keeping it across
+    // the switch costs a store and a load that waits for the stack pointer.
+    if (message.record == nullptr) [[unlikely]] {
+      Of(ended_record)->sanitizer_hooks_.AfterResume();
+      // The generator's handlers have ended too, so the thread's exception state is empty.
+      Of(ended_record)->Finished(message.word);
+      return message;
+    }
+    return {Of(message.record)->Suspended(message.word, AfterSwitch(thread_state)), message.record};
   }
 
   // As `Resume`, for a loop that ends when the generator has finished.
   [[gnu::always_inline]] arch::Message ResumeInLoop(uintptr_t word) {
 #if defined(__clang__)
-    return ResumeIn<false>(word);
+    // Asks for the end last, so that the loop asks once: four instructions less than `Resume`.
+    ExceptionState* const thread_state = ThreadExceptionState();
+    arch::Message message;
+    if (!CanResumeFast(thread_state->bits())) [[unlikely]] {
+      message = ResumeSlow(word);
+    } else {
+      sanitizer_hooks_.BeforeResume();
+      message = arch::ResumeAndLeaveOpen(word, &record_).message;
+      sanitizer_hooks_.AfterResume();
+      arch::Close(&record_, OpenValue());
+      if (thread_state->bits() != 0) [[unlikely]] {
+        message.word = SetAside(message.word, &record_, thread_state);
+      }
+    }
+    if (message.record == nullptr) [[unlikely]] {
+      Finished(message.word);
+    }
+    return message;
 #else
     return Resume(word);
 #endif
@@ -352,7 +383,7 @@ class alignas(arch::LinkRecord) Control {
   };
   static ExceptionState* ThreadExceptionState() { return nullptr; }
   static ExceptionState* AfterSwitch(ExceptionState* thread_state) { return thread_state; }
-  static uintptr_t SetAside(uintptr_t word, ExceptionState*) { return word; }
+  static uintptr_t SetAside(uintptr_t word, arch::LinkRecord*, ExceptionState*) { return word; }
 #else
   // Returns: `thread_state`, which is `ThreadExceptionState()` from before a switch. Where that is
   //   cheap, it asks again: to keep the address costs a store, and a load that waits for the stack
@@ -368,44 +399,23 @@ class alignas(arch::LinkRecord) Control {
     return ((arch::Closed(&record_) ^ OpenValue()) | exception_bits) == 0 && !NeedsShadowStack();
   }
 
-  // Resumes. `kAsksForTheEndFirst` is the order of what follows the switch: which one takes fewer
-  // instructions depends on the compiler and on what it does with the result (docs/design.md).
-  template <bool kAsksForTheEndFirst>
-  [[gnu::always_inline]] arch::Message ResumeIn(uintptr_t word) {
-    ExceptionState* thread_state = ThreadExceptionState();
-    arch::Message message;
-    if (!CanResumeFast(thread_state->bits())) [[unlikely]] {
-      message = ResumeSlow(word);
-      if constexpr (kAsksForTheEndFirst) return message;
-    } else {
-      message = Switch(word);
-      if constexpr (kAsksForTheEndFirst) {
-        if (message.record == nullptr) [[unlikely]] {
-          // Its handlers have ended too, so the thread's exception state is empty.
-          Finished(message.word);
-          return message;
-        }
-      }
-      arch::Close(&record_, OpenValue());
-      if constexpr (kAsksForTheEndFirst) thread_state = AfterSwitch(thread_state);
-      if (thread_state->bits() != 0) [[unlikely]] {
-        message.word = SetAside(message.word, thread_state);
-      }
+  // Notes that the generator has suspended.
+  //
+  // Returns: the word passed to `Suspend`.
+  [[gnu::always_inline]] uintptr_t Suspended(uintptr_t word, ExceptionState* thread_state) {
+    sanitizer_hooks_.AfterResume();
+    arch::Close(&record_, OpenValue());
+    if (thread_state->bits() != 0) [[unlikely]] {
+      word = SetAside(word, &record_, thread_state);
     }
-    if constexpr (!kAsksForTheEndFirst) {
-      // After `ResumeSlow`, this does the same again.
-      if (message.record == nullptr) [[unlikely]] {
-        Finished(message.word);
-      }
-    }
-    return message;
+    return word;
   }
 
   // The record is not closed after this, as if the generator were still running.
   [[gnu::always_inline]] arch::Message Switch(uintptr_t word, bool cancels = false) {
     sanitizer_hooks_.BeforeResume();
-    const arch::Message message =
-        cancels ? arch::CancelAndLeaveOpen(&record_) : arch::ResumeAndLeaveOpen(word, &record_);
+    const arch::Message message = cancels ? arch::CancelAndLeaveOpen(&record_)
+                                          : arch::ResumeAndLeaveOpen(word, &record_).message;
     sanitizer_hooks_.AfterResume();
     return message;
   }
@@ -526,7 +536,7 @@ class alignas(arch::LinkRecord) Control {
                         : ExceptionState();
     arch::Message message = SwitchBoth(word, cancels);
     if (message.record != nullptr && thread_state->bits() != 0) {
-      message.word = SetAside(message.word, thread_state);
+      message.word = SetAside(message.word, message.record, thread_state);
     }
     *thread_state = resumer_state;
 #else
@@ -552,10 +562,11 @@ class alignas(arch::LinkRecord) Control {
   // Moves the exception state of a generator that has suspended in a handler out of the thread.
   //
   // Returns: `word`, so that the fast path need not keep it across the call.
-  [[gnu::noinline]] uintptr_t SetAside(uintptr_t word, ExceptionState* thread_state) {
-    exception_state_ = std::exchange(*thread_state, {});
-    const bool is_shadowed = FRINGE_SHADOW_STACKS && arch::Closed(&record_) == kShadowed;
-    arch::Close(&record_, is_shadowed ? kShadowedInHandler : kInHandler);
+  [[gnu::noinline]] static uintptr_t SetAside(uintptr_t word, arch::LinkRecord* record,
+                                              ExceptionState* thread_state) {
+    Of(record)->exception_state_ = std::exchange(*thread_state, {});
+    const bool is_shadowed = FRINGE_SHADOW_STACKS && arch::Closed(record) == kShadowed;
+    arch::Close(record, is_shadowed ? kShadowedInHandler : kInHandler);
     return word;
   }
 

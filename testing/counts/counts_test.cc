@@ -54,50 +54,50 @@ std::optional<Table> ExpectedCounts() {
 #elif defined(__clang__) && __clang_major__ == 14 && defined(__cpp_exceptions)
   return Table{
       {"switch", {25, 8, 9, 1, 2, 4}},
-      {"nothing", {51, 16, 10, 7, 2, 4}},
-      {"echo", {54, 19, 11, 7, 2, 4}},
-      {"counter by reference", {53, 16, 11, 7, 2, 4}},
-      {"local counter", {52, 16, 10, 7, 2, 4}},
-      {"range-for", {48, 15, 10, 6, 2, 4}},
-      {"string", {99, 27, 24, 16, 3, 7}},
-      {"lifetime on a given stack", {56, 16, 11, 6, 2, 5}},
-      {"lifetime from a pool", {151, 43, 27, 22, 2, 13}},
+      {"nothing", {49, 16, 10, 7, 2, 4}},
+      {"echo", {48, 17, 9, 7, 2, 4}},
+      {"counter by reference", {51, 16, 11, 7, 2, 4}},
+      {"local counter", {46, 15, 9, 7, 2, 4}},
+      {"range-for", {47, 15, 10, 6, 2, 4}},
+      {"string", {98, 26, 23, 16, 3, 7}},
+      {"lifetime on a given stack", {54, 16, 11, 6, 2, 5}},
+      {"lifetime from a pool", {149, 43, 27, 22, 2, 13}},
   };
 #elif defined(__clang__) && __clang_major__ == 14
   return Table{
       {"switch", {25, 8, 9, 1, 2, 4}},
-      {"nothing", {42, 12, 10, 6, 2, 4}},
-      {"echo", {42, 14, 10, 6, 2, 4}},
-      {"counter by reference", {44, 12, 11, 6, 2, 4}},
+      {"nothing", {40, 11, 10, 6, 2, 4}},
+      {"echo", {39, 13, 9, 6, 2, 4}},
+      {"counter by reference", {42, 11, 11, 6, 2, 4}},
       {"local counter", {38, 11, 9, 5, 2, 4}},
       {"range-for", {39, 11, 9, 5, 2, 4}},
-      {"string", {93, 22, 23, 15, 3, 7}},
-      {"lifetime on a given stack", {47, 13, 12, 4, 2, 5}},
-      {"lifetime from a pool", {133, 37, 25, 18, 2, 12}},
+      {"string", {89, 22, 23, 15, 3, 7}},
+      {"lifetime on a given stack", {45, 13, 11, 4, 2, 5}},
+      {"lifetime from a pool", {133, 37, 24, 18, 2, 12}},
   };
 #elif !defined(__clang__) && __GNUC__ == 12 && defined(__cpp_exceptions)
   return Table{
       {"switch", {25, 11, 7, 1, 2, 4}},
-      {"nothing", {47, 19, 7, 7, 2, 4}},
-      {"echo", {47, 21, 7, 7, 2, 4}},
-      {"counter by reference", {48, 21, 7, 7, 2, 4}},
-      {"local counter", {48, 21, 7, 7, 2, 4}},
+      {"nothing", {46, 18, 7, 7, 2, 4}},
+      {"echo", {46, 18, 7, 7, 2, 4}},
+      {"counter by reference", {47, 20, 7, 7, 2, 4}},
+      {"local counter", {47, 19, 7, 7, 2, 4}},
       {"range-for", {43, 18, 7, 6, 2, 4}},
-      {"string", {96, 34, 20, 15, 3, 9}},
-      {"lifetime on a given stack", {65, 19, 12, 7, 2, 6}},
-      {"lifetime from a pool", {137, 45, 24, 20, 2, 12}},
+      {"string", {95, 32, 20, 15, 3, 9}},
+      {"lifetime on a given stack", {64, 20, 12, 7, 2, 6}},
+      {"lifetime from a pool", {136, 46, 24, 20, 2, 12}},
   };
 #elif !defined(__clang__) && __GNUC__ == 12
   return Table{
       {"switch", {25, 11, 7, 1, 2, 4}},
-      {"nothing", {40, 15, 7, 6, 2, 4}},
-      {"echo", {39, 17, 7, 6, 2, 4}},
-      {"counter by reference", {41, 17, 7, 6, 2, 4}},
-      {"local counter", {40, 17, 7, 6, 2, 4}},
+      {"nothing", {39, 14, 7, 6, 2, 4}},
+      {"echo", {38, 14, 7, 6, 2, 4}},
+      {"counter by reference", {40, 16, 7, 6, 2, 4}},
+      {"local counter", {39, 15, 7, 6, 2, 4}},
       {"range-for", {35, 14, 7, 5, 2, 4}},
-      {"string", {89, 30, 20, 14, 3, 9}},
-      {"lifetime on a given stack", {62, 18, 13, 5, 2, 6}},
-      {"lifetime from a pool", {131, 44, 25, 18, 2, 10}},
+      {"string", {88, 28, 20, 14, 3, 9}},
+      {"lifetime on a given stack", {59, 18, 12, 5, 2, 6}},
+      {"lifetime from a pool", {128, 44, 24, 18, 2, 12}},
   };
 #else
   return std::nullopt;
