@@ -141,9 +141,8 @@ inline ShadowStack ShadowStackOf(const LinkRecord* record) {
 // Saves the side `kLeft`, which is the calling function's, and continues the other side of `record`
 // with `word` and, unless `kCancels`, `record`.
 //
-// Returns: the message of the switch back. With its record, or `ended_record`, a caller need not
-// keep
-//   the address of the record across the switch.
+// Returns: the message of the switch back, with either of whose records a caller need not keep
+//   `record` across the switch.
 template <Side kLeft, bool kCancels = false>
 [[gnu::always_inline]] inline Arrival Switch(uintptr_t word, LinkRecord* record);
 
