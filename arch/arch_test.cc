@@ -150,6 +150,19 @@ TEST(SwitchTest, MessagesBringTheRecordUntilTheEnd) {
   EXPECT_EQ(Resume(0, stack.record()).record, nullptr);
 }
 
+TEST(SwitchTest, RegistersBringTheRecordAtTheEndToo) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    const LinkRecord* const ended_record = Switch<Side::kGenerator>(0, record).ended_record;
+    Suspend(ended_record == record, record);
+  });
+  Resume(0, stack.record());
+  EXPECT_EQ(Cancel(stack.record()).word, 1U);
+  const Arrival end = ResumeAndLeaveOpen(0, stack.record());
+  EXPECT_EQ(end.message.record, nullptr);
+  EXPECT_EQ(end.ended_record, stack.record());
+}
+
 TEST(SwitchTest, CancelBringsNoRecord) {
   RawStack stack;
   stack.Start([](uintptr_t, LinkRecord* record) {

@@ -131,7 +131,7 @@ class alignas(arch::LinkRecord) Control {
     sanitizer_hooks_.BeforeResume();
     const auto [message, ended_record] = arch::ResumeAndLeaveOpen(word, &record_);
     // `this` is the control block of either record. It is not used again, because keeping it across
-    // the switch costs a store and a load that waits for the stack pointer.
+    // the switch costs a register or a store, and a load that waits for the stack pointer.
     if (message.record == nullptr) [[unlikely]] {
       Of(ended_record)->sanitizer_hooks_.AfterResume();
       // The generator's handlers have ended too, so the thread's exception state is empty.
@@ -144,7 +144,8 @@ class alignas(arch::LinkRecord) Control {
   // As `Resume`, for a loop that ends when the generator has finished.
   [[gnu::always_inline]] arch::Message ResumeInLoop(uintptr_t word) {
 #if defined(__clang__)
-    // Asks for the end last, so that the loop asks once: four instructions less than `Resume`.
+    // Asks for the end last, so that the loop asks once: one to three instructions less than
+    // `Resume`.
     ExceptionState* const thread_state = ThreadExceptionState();
     arch::Message message;
     if (!CanResumeFast(thread_state->bits())) [[unlikely]] {
@@ -152,11 +153,7 @@ class alignas(arch::LinkRecord) Control {
     } else {
       sanitizer_hooks_.BeforeResume();
       message = arch::ResumeAndLeaveOpen(word, &record_).message;
-      sanitizer_hooks_.AfterResume();
-      arch::Close(&record_, OpenValue());
-      if (thread_state->bits() != 0) [[unlikely]] {
-        message.word = SetAside(message.word, &record_, thread_state);
-      }
+      message.word = Suspended(message.word, thread_state);
     }
     if (message.record == nullptr) [[unlikely]] {
       Finished(message.word);

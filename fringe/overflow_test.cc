@@ -445,31 +445,31 @@ TEST_F(OverflowTest, IgnoresASentSignalIfThatWasIgnored) {
 
 // --- Alternate stacks ---
 
+// Gives the thread an alternate stack of `size_bytes`, with as much memory below as it could have
+// at most: if it is too small, a test fails instead of corrupting memory.
+//
+// Returns: its limit.
+std::byte* UseAlternateStack(size_t size_bytes) {
+  constexpr size_t kMaximumBytes = 64 << 10;
+  alignas(64) static std::byte memory[2 * kMaximumBytes];
+  stack_t stack = {};
+  stack.ss_sp = memory + kMaximumBytes;
+  stack.ss_size = size_bytes;
+  if (size_bytes > kMaximumBytes || sigaltstack(&stack, nullptr) != 0) abort();
+  return memory + kMaximumBytes;
+}
+
 TEST_F(OverflowTest, KeepsAnAlternateStackThatIsThere) {
-  alignas(64) static char memory[64 << 10];
   const Outcome outcome = ExpectReport([] {
     std::thread([] {
-      stack_t stack = {};
-      stack.ss_sp = memory;
-      stack.ss_size = sizeof(memory);
-      if (sigaltstack(&stack, nullptr) != 0) abort();
+      const std::byte* const limit = UseAlternateStack(64 << 10);
       InstallOverflowHandler();
       stack_t current;
-      if (sigaltstack(nullptr, &current) != 0 || current.ss_sp != memory) abort();
+      if (sigaltstack(nullptr, &current) != 0 || current.ss_sp != limit) abort();
       Overflow();
     }).join();
   });
   EXPECT_TRUE(outcome.Has("OverflowingBody")) << outcome.errors;
-}
-
-// Places an alternate stack of `size_bytes` at the middle of memory that is twice as large.
-std::byte* UseAlternateStack(size_t size_bytes) {
-  alignas(64) static std::byte memory[128 << 10];
-  stack_t stack = {};
-  stack.ss_sp = memory + sizeof(memory) / 2;
-  stack.ss_size = size_bytes;
-  if (size_bytes > sizeof(memory) / 2 || sigaltstack(&stack, nullptr) != 0) abort();
-  return memory + sizeof(memory) / 2;
 }
 
 // How much of an alternate stack the kernel fills with registers. `_SC_MINSIGSTKSZ` is more where
@@ -487,23 +487,18 @@ size_t SignalFrameBytes() {
   return static_cast<size_t>(limit + kBytes - handler_frame);
 }
 
-TEST_F(OverflowTest, HasNoBacktraceOnASmallAlternateStack) {
-  const Outcome outcome = ExpectReport([] {
-    UseAlternateStack(SignalFrameBytes() + (6 << 10));
-    InstallOverflowHandler();
-    Overflow();
-  });
-  EXPECT_TRUE(HasLine(outcome, "  #0 ", "Recurse")) << outcome.errors;
-  EXPECT_FALSE(outcome.Has("#1")) << outcome.errors;
-}
-
-TEST_F(OverflowTest, HasABacktraceOnALargerAlternateStack) {
-  const Outcome outcome = ExpectReport([] {
-    UseAlternateStack(SignalFrameBytes() + (24 << 10));
-    InstallOverflowHandler();
-    Overflow();
-  });
-  EXPECT_TRUE(HasLine(outcome, "  #1 ", "Recurse")) << outcome.errors;
+TEST_F(OverflowTest, HasABacktraceUnlessTheAlternateStackIsSmall) {
+  for (const size_t room_bytes : {size_t{6} << 10, size_t{24} << 10}) {
+    const Outcome outcome = ExpectReport([=] {
+      UseAlternateStack(SignalFrameBytes() + room_bytes);
+      InstallOverflowHandler();
+      Overflow();
+    });
+    EXPECT_TRUE(HasLine(outcome, "  #0 ", "Recurse")) << outcome.errors;
+    EXPECT_EQ(HasLine(outcome, "  #1 ", "Recurse"), room_bytes > (size_t{8} << 10))
+        << outcome.errors;
+    EXPECT_EQ(outcome.Has("#1"), room_bytes > (size_t{8} << 10)) << outcome.errors;
+  }
 }
 
 TEST_F(OverflowTest, UnmapsItsAlternateStackWhenTheThreadEnds) {

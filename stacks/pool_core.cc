@@ -64,10 +64,10 @@ class LookLock {
 
   bool is_held() const { return is_held_; }
 
-  // Notes that `thread` looks. Needs the lock.
+  // Notes that `thread` looks. Requires: `is_held()`.
   //
   // Returns: whether another thread looked last.
-  bool Follows(const ThreadCaches* thread) {
+  bool Follows(const ThreadCaches* thread) const {
     const ThreadCaches* const last = std::exchange(look_state.last_thread, thread);
     return last != thread && last != nullptr;
   }
@@ -127,7 +127,7 @@ absl::Status PoolCore::Acquire(StackSlot** slot) {
     } else if (cache->BeginLastHits()) {
       look_state.Prefetch();
       *slot = cache->Pop();
-    } else if (LookLock lock; lock.is_held()) {
+    } else if (const LookLock lock; lock.is_held()) {
       cache->BeginPeriod(lock.Follows(cache->owner()) ? ThreadCache::kHitsPerLookInTurn
                                                       : ThreadCache::kHitsPerLook);
       *slot = cache->Pop();

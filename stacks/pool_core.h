@@ -27,9 +27,10 @@ namespace fringe::internal {
 //
 // The mark of a stack tells at its release whether it was used deeper than before. A frame can span
 // the mark without storing there. So, now and then, the memory below what may be kept is returned
-// without asking: at a look, which is due every `ThreadCache::kHitsPerLook` acquisitions, and each
-// `kFlushesPerLook`th time that a stack comes to the depot. One thread at a time does so; a look
-// that would have to wait is put off for some acquisitions.
+// without asking: at a look, which is due every `ThreadCache::kHitsPerLook` acquisitions by a
+// thread, or every `kHitsPerLookInTurn` while threads look in turn, and each `kFlushesPerLook`th
+// time that a stack comes to the depot. One thread at a time does so; a look that would have to
+// wait is put off for some acquisitions.
 class PoolCore {
  public:
   explicit PoolCore(const StackPool::Options& options);

@@ -423,6 +423,21 @@ TEST(StackPoolOptionsTest, ThreadsThatLookInTurnLookLessOften) {
   internal::system_calls = usual;
 }
 
+TEST(StackPoolOptionsTest, MemoryBelowAGapIsReturnedWhileThreadsLookInTurn) {
+  StackPool pool({.resident_bytes = 2 * PageBytes()});
+  const auto live = [&] {
+    for (int i = 0; i < 200; ++i) EXPECT_TRUE(pool.Acquire().ok());
+  };
+  live();
+  for (int i = 0; i < 5; ++i) {
+    std::thread(live).join();
+    { UseDeeplyBelowAGap(*pool.Acquire()); }
+    EXPECT_GE(ResidentBytes(*pool.Acquire()), 8 * PageBytes());
+    live();
+    EXPECT_LE(ResidentBytes(*pool.Acquire()), 2 * PageBytes());
+  }
+}
+
 TEST(StackPoolOptionsTest, AllUnusedStacksTogetherAreBounded) {
   const size_t page = PageBytes();
   for (const size_t bound : {size_t{0}, 10 * page, 100 * page}) {

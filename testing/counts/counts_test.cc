@@ -146,7 +146,7 @@ Steps CountSteps(const std::string& loop, size_t iterations) {
 }
 
 // What some iterations add after others, so that what happens once is not counted. A pool looks at
-// its cache at every 127th acquisition, which is not among them.
+// its cache at every 139th acquisition, which is not among them.
 Counts CountIteration(const std::string& loop) {
   constexpr size_t kFirst = 1040;
   constexpr size_t kOthers = 64;
