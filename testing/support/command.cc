@@ -30,10 +30,23 @@ constexpr int kCanBeRun = 0;  // whether it exists
 constexpr int kCanBeRun = X_OK;
 #endif
 
-// A file without a name. A program can fill it however much it prints, which a pipe would block.
+// Returns: a new file that is deleted when it is closed, or null.
+FILE* NewFile() {
+#if defined(_WIN32)
+  // In Wine, files of `tmpfile` have the names of those of earlier processes with the same number,
+  // which may be in the course of being deleted. The folder of a test is its own.
+  static int files = 0;
+  const std::string path = ::testing::TempDir() + "/command_" + std::to_string(++files);
+  return fopen(path.c_str(), "w+bTD");
+#else
+  return tmpfile();
+#endif
+}
+
+// A program can fill it however much it prints, which a pipe would block.
 class TemporaryFile {
  public:
-  TemporaryFile() : file_(tmpfile()) {}
+  TemporaryFile() : file_(NewFile()) {}
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
   ~TemporaryFile() {
