@@ -92,6 +92,23 @@ Measurement Summarize(std::vector<double> numbers) {
   return {median, median > 0 ? (quantile(0.75) - quantile(0.25)) / 2 / median : 0};
 }
 
+double QuietCall(std::vector<double> calls_ns) {
+  const auto twentieth = calls_ns.begin() + static_cast<std::ptrdiff_t>(calls_ns.size() / 20);
+  std::nth_element(calls_ns.begin(), twentieth, calls_ns.end());
+  return *twentieth * 1.05;
+}
+
+std::vector<double> QuietTimes(std::vector<Sample> samples, double quiet_call_ns, size_t at_least) {
+  std::sort(samples.begin(), samples.end(),
+            [](const Sample& a, const Sample& b) { return a.call_ns < b.call_ns; });
+  std::vector<double> times_ns;
+  for (const Sample& sample : samples) {
+    if (sample.call_ns > quiet_call_ns && times_ns.size() >= at_least) break;
+    times_ns.push_back(sample.time_ns);
+  }
+  return times_ns;
+}
+
 Measurement Ratio(const Measurement& numerator, const Measurement& denominator) {
   return {numerator.value / denominator.value, std::hypot(numerator.spread, denominator.spread)};
 }

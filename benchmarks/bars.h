@@ -1,8 +1,10 @@
-// Medians, their spread, and whether a ratio of two of them meets its bar on this CPU.
+// Medians of samples from a quiet machine, their spread, and whether a ratio of two of them meets
+// its bar on this CPU.
 
 #ifndef FRINGE_BENCHMARKS_BARS_H_
 #define FRINGE_BENCHMARKS_BARS_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +44,25 @@ struct Measurement {
 //
 // Requires: `numbers` is not empty.
 Measurement Summarize(std::vector<double> numbers);
+
+// One repetition of a benchmark.
+struct Sample {
+  double time_ns = 0;
+  // How long a call took right before and right after it: the longer of the two. Other load on the
+  // machine, even on the other thread of the same core, makes calls slower.
+  double call_ns = 0;
+};
+
+// Returns: the most that a call takes while the machine is quiet: 5 % more than the fastest
+//   twentieth of `calls_ns`.
+//
+// Requires: `calls_ns` is not empty.
+double QuietCall(std::vector<double> calls_ns);
+
+// Returns: the times of the samples whose calls took at most `quiet_call_ns`. If these are fewer
+// than
+//   `at_least`, of the `at_least` samples with the fastest calls, or of all if there are fewer.
+std::vector<double> QuietTimes(std::vector<Sample> samples, double quiet_call_ns, size_t at_least);
 
 // Returns: the ratio. Its spread is that of independent measurements.
 Measurement Ratio(const Measurement& numerator, const Measurement& denominator);

@@ -1,7 +1,9 @@
 #include "benchmarks/bars.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -61,6 +63,29 @@ TEST(SummarizeTest, AnOutlierChangesNeither) {
   const Measurement with = Summarize({10, 10, 10, 10, 1000});
   EXPECT_DOUBLE_EQ(with.value, 10);
   EXPECT_DOUBLE_EQ(with.spread, 0);
+}
+
+TEST(QuietCallTest, IsALittleMoreThanTheFastestTwentieth) {
+  std::vector<double> calls_ns(100, 2.0);
+  EXPECT_DOUBLE_EQ(QuietCall(calls_ns), 2.1);
+  // Four that are faster may be accidents. Six are how fast calls can be.
+  std::fill_n(calls_ns.begin(), 4, 1.0);
+  EXPECT_DOUBLE_EQ(QuietCall(calls_ns), 2.1);
+  std::fill_n(calls_ns.begin() + 50, 2, 1.0);
+  EXPECT_DOUBLE_EQ(QuietCall(calls_ns), 1.05);
+  EXPECT_DOUBLE_EQ(QuietCall({3.0}), 3.15);
+}
+
+TEST(QuietTimesTest, LeavesOutWhatRanUnderLoad) {
+  const std::vector<Sample> samples = {{10, 1.0}, {30, 2.0}, {11, 1.04}, {20, 1.06}, {12, 1.05}};
+  EXPECT_EQ(QuietTimes(samples, 1.05, 0), (std::vector<double>{10, 11, 12}));
+  EXPECT_EQ(QuietTimes(samples, 1.05, 3), (std::vector<double>{10, 11, 12}));
+}
+
+TEST(QuietTimesTest, TakesTheQuietestIfTooFewAreQuiet) {
+  const std::vector<Sample> samples = {{10, 1.0}, {30, 2.0}, {20, 1.5}};
+  EXPECT_EQ(QuietTimes(samples, 1.05, 2), (std::vector<double>{10, 20}));
+  EXPECT_EQ(QuietTimes(samples, 1.05, 5), (std::vector<double>{10, 20, 30}));
 }
 
 TEST(RatioTest, CombinesSpreads) {

@@ -4,8 +4,10 @@
 //   ./bazelw run -c opt //benchmarks:report -- --format=markdown --svg=/tmp/charts
 //   ./bazelw run -c opt //benchmarks:report -- --write=docs/performance.md --svg=docs/charts
 //
-// Every benchmark runs in this one process, many times, in a new random order each time. Other load
-// on the machine then affects all of them alike. The exit status is 1 if a ratio that has a bar
+// Every benchmark runs in this one process, many times, in a new random order each time. Only the
+// samples from times when the machine was quiet count: when an indirect call, measured before and
+// after each, was about as fast as ever. Other load, even of another virtual machine on the same
+// core, slows calls less than it slows other code. The exit status is 1 if a ratio that has a bar
 // could not be measured, or if a benchmark is missing without a reason. A missed bar does not
 // change it.
 
@@ -15,6 +17,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -24,10 +27,12 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <random>
 #include <regex>
 #include <set>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -37,6 +42,7 @@
 #include "benchmark/benchmark.h"
 #include "benchmarks/bars.h"
 #include "benchmarks/chart.h"
+#include "benchmarks/indirect_call.h"
 #include "benchmarks/numbers.h"
 #include "benchmarks/peers.h"
 #include "benchmarks/rows.h"
@@ -50,6 +56,8 @@ ABSL_FLAG(std::string, write, "",
 ABSL_FLAG(std::string, filter, "", "Measures only the benchmarks whose names contain this regex.");
 ABSL_FLAG(int, repetitions, 15, "How often each benchmark runs.");
 ABSL_FLAG(double, seconds, 0.01, "How long a benchmark runs each time, at least.");
+ABSL_FLAG(double, minutes, 5,
+          "How long to repeat benchmarks that ran while other load slowed the machine, at most.");
 
 namespace fringe::benchmarks {
 namespace {
@@ -157,85 +165,177 @@ class OtherLoad {
 // A bar on a terminal, nothing elsewhere.
 class Progress {
  public:
-  explicit Progress(size_t total) : total_(total) {}
+  Progress() = default;
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress() {
     if (shows_) std::fputs("\r\033[K", stderr);
   }
 
-  void Advance(const std::string& name) {
-    ++done_;
+  // Shows that this part of all is done, and what happens now.
+  void Show(double fraction, const std::string& now) const {
     if (!shows_) return;
     constexpr size_t kWidth = 40;
-    const size_t filled = std::min(kWidth, done_ * kWidth / total_);
-    std::fprintf(stderr, "\r\033[K[%s%s] %3zu %% %.40s", std::string(filled, '#').c_str(),
-                 std::string(kWidth - filled, ' ').c_str(),
-                 std::min<size_t>(100, done_ * 100 / total_), name.c_str());
+    const double done = std::min(1.0, fraction);
+    const auto filled = static_cast<size_t>(done * kWidth);
+    std::fprintf(stderr, "\r\033[K[%s%s] %3.0f %% %.60s", std::string(filled, '#').c_str(),
+                 std::string(kWidth - filled, ' ').c_str(), done * 100, now.c_str());
   }
 
  private:
-  const size_t total_;
   const bool shows_ = isatty(STDERR_FILENO) != 0;
-  size_t done_ = 0;
 };
 
 // Collects times without printing them.
 class Collector : public CollectingReporter {
  public:
-  explicit Collector(Progress* progress) : progress_(progress) {
+  Collector() {
     SetOutputStream(&nowhere_);
     SetErrorStream(&nowhere_);
   }
 
   bool ReportContext(const Context&) override { return true; }
-  void ReportRuns(const std::vector<Run>& runs) override {
-    if (!runs.empty()) progress_->Advance(runs.front().run_name.str());
-    CollectingReporter::ReportRuns(runs);
-  }
 
  private:
   std::ofstream nowhere_;  // never opened
-  Progress* const progress_;
 };
+
+// Returns: how long an indirect call takes now.
+double CallNs() {
+  constexpr int kCalls = 100'000;
+  uint64_t (*callee)(uint64_t) = &Callee;
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kCalls; ++i) {
+    asm volatile("" : "+r"(callee));
+    const uint64_t result = callee(1);
+    asm volatile("" : : "r"(result));
+  }
+  const std::chrono::duration<double, std::nano> elapsed = std::chrono::steady_clock::now() - start;
+  return elapsed.count() / kCalls;
+}
+
+// Returns: how long it takes on the slowest of so many threads at once.
+double CallNs(size_t threads) {
+  std::vector<double> ns(threads);
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < threads; ++i) others.emplace_back([&ns, i] { ns[i] = CallNs(); });
+  ns[0] = CallNs();
+  for (std::thread& other : others) other.join();
+  return *std::max_element(ns.begin(), ns.end());
+}
+
+size_t ThreadsOf(const std::string& benchmark) {
+  constexpr char kThreads[] = "/threads:";
+  const size_t at = benchmark.find(kThreads);
+  return at == std::string::npos ? 1 : std::stoul(benchmark.substr(at + sizeof(kThreads) - 1));
+}
 
 // What was measured, and for the rest, why not.
 struct Results {
   std::map<std::string, Measurement> times_ns;
   std::map<std::string, std::string> skipped;
+  size_t loaded = 0;  // benchmarks that were measured under other load
 };
 
-Results Measure(const std::set<std::string>& names, int repetitions, double seconds) {
-  std::string filter;
-  for (const std::string& name : names) filter += (filter.empty() ? "^(" : "|") + name;
-  std::vector<std::string> options = {
-      "report",
-      "--benchmark_enable_random_interleaving=true",
-      "--benchmark_min_time=" + std::to_string(seconds),
-      "--benchmark_filter=" + filter + ")$",
-  };
-  std::vector<char*> arguments;
-  for (std::string& option : options) arguments.push_back(option.data());
-  int count = static_cast<int>(arguments.size());
-  arguments.push_back(nullptr);
-  benchmark::Initialize(&count, arguments.data());
+// Runs benchmarks, each in random order with the others, and notes how fast calls are meanwhile.
+class Sampler {
+ public:
+  Sampler(const std::set<std::string>& names, size_t repetitions, double seconds)
+      : names_(names.begin(), names.end()), repetitions_(repetitions) {
+    std::string options[] = {"report", "--benchmark_min_time=" + std::to_string(seconds)};
+    char* arguments[] = {options[0].data(), options[1].data(), nullptr};
+    int count = 2;
+    benchmark::Initialize(&count, arguments);
+  }
+  Sampler(const Sampler&) = delete;
+  Sampler& operator=(const Sampler&) = delete;
+  ~Sampler() { benchmark::Shutdown(); }
 
-  Results results;
-  if (names.empty()) return results;
-  Progress progress(names.size() * static_cast<size_t>(repetitions));
-  Collector collector(&progress);
-  // In rounds, so that the repetitions of each benchmark are spread over the whole time.
-  for (int i = 0; i < repetitions; ++i) benchmark::RunSpecifiedBenchmarks(&collector);
-  benchmark::Shutdown();
-  for (const auto& [name, times_ns] : collector.times_ns()) {
-    results.times_ns[name] = Summarize(times_ns);
+  // Runs every benchmark as often as was asked for.
+  void SampleAll() {
+    for (size_t i = 0; i < repetitions_; ++i) {
+      std::shuffle(names_.begin(), names_.end(), random_);
+      for (size_t j = 0; j < names_.size(); ++j) {
+        const size_t done = i * names_.size() + j;
+        progress_.Show(
+            static_cast<double>(done) / static_cast<double>(repetitions_ * names_.size()),
+            names_[j]);
+        Sample(names_[j], CallNs(ThreadsOf(names_[j])));
+      }
+    }
   }
-  for (const auto& [name, message] : collector.errors()) {
-    results.times_ns.erase(name);
-    results.skipped[name] = message;
+
+  // Waits until the machine is quiet, and then runs the benchmarks that have too few samples from
+  // such times, again and again until none is left or the time is over.
+  void SampleWhenQuiet(std::chrono::duration<double> at_most) {
+    const auto start = std::chrono::steady_clock::now();
+    std::chrono::duration<double> elapsed{0};
+    for (;;) {
+      std::vector<std::string> loaded = Loaded();
+      if (loaded.empty()) return;
+      std::shuffle(loaded.begin(), loaded.end(), random_);
+      for (const std::string& name : loaded) {
+        const size_t threads = ThreadsOf(name);
+        const double quiet_call_ns = QuietCall(calls_ns_[threads]);
+        double call_ns = 0;
+        do {
+          elapsed = std::chrono::steady_clock::now() - start;
+          if (elapsed >= at_most) return;
+          progress_.Show(elapsed / at_most, "waiting for a quiet machine, for " +
+                                                std::to_string(loaded.size()) + " benchmarks");
+          call_ns = CallNs(threads);
+        } while (call_ns > quiet_call_ns);
+        Sample(name, call_ns);
+      }
+    }
   }
-  return results;
-}
+
+  // Returns: medians of the samples from times when the machine was quiet, or of the quietest.
+  Results Summary() const {
+    Results results;
+    for (const auto& [name, samples] : samples_) {
+      const double quiet_call_ns = QuietCall(calls_ns_.at(ThreadsOf(name)));
+      results.times_ns[name] = Summarize(QuietTimes(samples, quiet_call_ns, repetitions_));
+    }
+    for (const auto& [name, message] : collector_.errors()) {
+      results.times_ns.erase(name);
+      results.skipped[name] = message;
+    }
+    results.loaded = Loaded().size();
+    return results;
+  }
+
+ private:
+  // Runs a benchmark once. `call_ns` is what a call took right before.
+  void Sample(const std::string& name, double call_ns) {
+    const size_t threads = ThreadsOf(name);
+    benchmark::RunSpecifiedBenchmarks(&collector_, "^(" + name + ")$");
+    const double call_after_ns = CallNs(threads);
+    calls_ns_[threads].push_back(call_ns);
+    calls_ns_[threads].push_back(call_after_ns);
+    const auto times = collector_.times_ns().find(name);
+    if (times == collector_.times_ns().end() || times->second.empty()) return;
+    samples_[name].push_back({times->second.back(), std::max(call_ns, call_after_ns)});
+  }
+
+  // Returns: the benchmarks with fewer samples from a quiet machine than were asked for.
+  std::vector<std::string> Loaded() const {
+    std::vector<std::string> names;
+    for (const auto& [name, samples] : samples_) {
+      const double quiet_call_ns = QuietCall(calls_ns_.at(ThreadsOf(name)));
+      if (QuietTimes(samples, quiet_call_ns, 0).size() < repetitions_) names.push_back(name);
+    }
+    return names;
+  }
+
+  std::vector<std::string> names_;
+  const size_t repetitions_;
+  std::mt19937 random_{std::random_device{}()};
+  Progress progress_;
+  Collector collector_;
+  std::map<std::string, std::vector<benchmarks::Sample>> samples_;
+  std::map<size_t, std::vector<double>> calls_ns_;  // by the number of threads
+};
 
 // --- Evaluation ----------------------------------------------------------------------------------
 
@@ -634,8 +734,10 @@ int Main() {
   }
   const int repetitions = absl::GetFlag(FLAGS_repetitions);
   const double seconds = absl::GetFlag(FLAGS_seconds);
-  if (repetitions < 1 || !(seconds > 0)) {
-    std::fprintf(stderr, "report: --repetitions and --seconds must be positive.\n");
+  const double minutes = absl::GetFlag(FLAGS_minutes);
+  if (repetitions < 1 || !(seconds > 0) || !(minutes >= 0)) {
+    std::fprintf(stderr,
+                 "report: --repetitions and --seconds must be positive, --minutes not negative.\n");
     return 2;
   }
   const std::optional<std::regex> filter = ParseFilter(absl::GetFlag(FLAGS_filter));
@@ -692,11 +794,20 @@ int Main() {
   }
 
   const OtherLoad other_load;
-  const Results results = Measure(names, repetitions, seconds);
+  Sampler sampler(names, static_cast<size_t>(repetitions), seconds);
+  sampler.SampleAll();
+  sampler.SampleWhenQuiet(std::chrono::duration<double>(minutes * 60));
+  const Results results = sampler.Summary();
   const double other_cpus = other_load.Cpus();
   if (other_cpus > 0.1) {
     report.warnings.push_back("the machine is loaded: other processes used " +
                               Fixed(other_cpus, 1) + " CPUs meanwhile");
+  }
+  if (results.loaded > 0) {
+    report.warnings.push_back(std::to_string(results.loaded) + " of " +
+                              std::to_string(results.times_ns.size()) +
+                              " benchmarks had to be measured while other load, perhaps of another "
+                              "virtual machine, slowed this one");
   }
   report.skipped.insert(results.skipped.begin(), results.skipped.end());
   bool ok = true;

@@ -24,7 +24,8 @@ constexpr char kFilter[] =
     "/pooled/.*|/heap/.*|/system/.*|/real_time|/(no_)?exceptions/.*)?$";
 
 CommandResult RunReport(const std::string& program, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {program, "--repetitions=2", "--seconds=0.00001", kFilter});
+  arguments.insert(arguments.begin(),
+                   {program, "--repetitions=2", "--seconds=0.00001", "--minutes=0", kFilter});
   CommandOptions options;
   options.separate_errors = true;
   return RunCommand(std::move(arguments), options);
@@ -200,7 +201,8 @@ TEST(ReportTest, RejectsFiltersThatAreNoRegularExpression) {
 
 TEST(ReportTest, HelpNamesTheFlags) {
   const CommandResult result = RunReport(report, {"--help"});
-  for (const char* const flag : {"--format", "--svg", "--write", "--filter", "--repetitions"}) {
+  for (const char* const flag :
+       {"--format", "--svg", "--write", "--filter", "--repetitions", "--minutes"}) {
     EXPECT_NE((result.output + result.errors).find(flag), std::string::npos) << flag;
   }
 }
