@@ -514,9 +514,8 @@ std::optional<int> ResumeSomehow(IntGenerator& gen, unsigned way) {
   return result;
 }
 
-constexpr int kGenerators = 10;
-
 TEST_F(ExceptionStateTest, TenInterleavedAtRandom) {
+  constexpr int kGenerators = 10;
   for (unsigned seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(seed);
     std::minstd_rand random(seed);
@@ -540,6 +539,7 @@ TEST_F(ExceptionStateTest, TenInterleavedAtRandom) {
 
 // Each resume may be on another thread. Each thread is in its own handlers.
 TEST_F(ExceptionStateTest, TenMigratedBetweenThreads) {
+  constexpr int kGenerators = 10;
   constexpr unsigned kThreads = 4;
   for (unsigned seed = 1; seed <= 5; ++seed) {
     SCOPED_TRACE(seed);

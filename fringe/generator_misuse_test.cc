@@ -48,7 +48,7 @@ constexpr char kTooSmall[] =
 
 using IntGenerator = Generator<int, void, TestStack>;
 
-IntGenerator CountTo(int last) {
+IntGenerator NumbersTo(int last) {
   return MakeGenerator<int>(NewStack(), [last](Yielder<int>& yielder) {
     for (int i = 1; i <= last; ++i) yielder.Suspend(i);
   });
@@ -104,14 +104,14 @@ TEST(GeneratorMisuseDeathTest, IteratedFromInsideItself) {
 }
 
 TEST(GeneratorMisuseDeathTest, ResumedAfterAMove) {
-  auto gen = CountTo(1);
+  auto gen = NumbersTo(1);
   auto moved = std::move(gen);
   EXPECT_DEATH(gen.Resume(), HasSubstr(kMovedFrom));  // NOLINT(bugprone-use-after-move)
   EXPECT_DEATH(gen.begin(), HasSubstr(kMovedFrom));   // NOLINT(bugprone-use-after-move)
 }
 
 TEST(GeneratorMisuseDeathTest, ResumedAfterUnwrap) {
-  auto gen = CountTo(0);
+  auto gen = NumbersTo(0);
   gen.Resume();
   (void)std::move(gen).Unwrap();
   EXPECT_DEATH(gen.Resume(), HasSubstr(kMovedFrom));  // NOLINT(bugprone-use-after-move)
@@ -186,19 +186,19 @@ FRINGE_SKIP_WITHOUT_MEMORY_STACKS(GeneratorMisuseDeathTest, YielderUsedOnAStackA
 // --- Unwrap and destruction ----------------------------------------------------------------------
 
 TEST(GeneratorMisuseDeathTest, UnwrappedWhileSuspended) {
-  auto gen = CountTo(1);
+  auto gen = NumbersTo(1);
   gen.Resume();
   EXPECT_DEATH((void)std::move(gen).Unwrap(), HasSubstr(kUnwrappedUnfinished));
   gen.Resume();
 }
 
 TEST(GeneratorMisuseDeathTest, UnwrappedBeforeItsStart) {
-  auto gen = CountTo(1);
+  auto gen = NumbersTo(1);
   EXPECT_DEATH((void)std::move(gen).Unwrap(), HasSubstr(kUnwrappedUnfinished));
 }
 
 TEST(GeneratorMisuseDeathTest, UnwrappedAfterAMove) {
-  auto gen = CountTo(0);
+  auto gen = NumbersTo(0);
   gen.Resume();
   auto moved = std::move(gen);
   EXPECT_DEATH((void)std::move(gen).Unwrap(),  // NOLINT(bugprone-use-after-move)
@@ -229,7 +229,7 @@ TEST(GeneratorMisuseDeathTest, DestroyedByAGeneratorThatItResumes) {
 
 TEST(GeneratorMisuseDeathTest, AssignedOverFromInsideItself) {
   IntGenerator* self = nullptr;
-  auto gen = MakeGenerator<int>(NewStack(), [&self](auto&) { *self = CountTo(1); });
+  auto gen = MakeGenerator<int>(NewStack(), [&self](auto&) { *self = NumbersTo(1); });
   self = &gen;
   EXPECT_DEATH(gen.Resume(), HasSubstr(kDestroyedFromInside));
 }
@@ -239,7 +239,7 @@ TEST(GeneratorMisuseDeathTest, DestroyedUnfinishedWithoutExceptions) {
   constexpr char kSentence[] =
       "fringe: an unfinished generator cannot be destroyed with -fno-exceptions: run it to its "
       "end, suspend by TrySuspend, or call UnsafeUnwrap.\n";
-  EXPECT_DEATH(CountTo(1).Resume(), HasSubstr(kSentence));
+  EXPECT_DEATH(NumbersTo(1).Resume(), HasSubstr(kSentence));
 }
 #endif
 

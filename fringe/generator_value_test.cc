@@ -420,14 +420,14 @@ struct Tally {
   int drops = 0;  // of the value itself, not of moved-from objects
 };
 
-class Counted {
+class Tallied {
  public:
-  explicit Counted(Tally* tally) : tally_(tally) {}
-  Counted(Counted&& other) noexcept : tally_(std::exchange(other.tally_, nullptr)) {
+  explicit Tallied(Tally* tally) : tally_(tally) {}
+  Tallied(Tallied&& other) noexcept : tally_(std::exchange(other.tally_, nullptr)) {
     if (tally_ != nullptr) ++tally_->moves;
   }
-  Counted& operator=(Counted&&) = delete;
-  ~Counted() {
+  Tallied& operator=(Tallied&&) = delete;
+  ~Tallied() {
     if (tally_ != nullptr) ++tally_->drops;
   }
 
@@ -439,9 +439,9 @@ class Counted {
 
 TEST(GeneratorValueTest, OutputTravelsByOneMove) {
   Tally tally;
-  auto gen = MakeGenerator<Counted>(
-      NewStack(), [&tally](Yielder<Counted>& yielder) { yielder.Suspend(Counted(&tally)); });
-  const std::optional<Counted> output = gen.Resume();
+  auto gen = MakeGenerator<Tallied>(
+      NewStack(), [&tally](Yielder<Tallied>& yielder) { yielder.Suspend(Tallied(&tally)); });
+  const std::optional<Tallied> output = gen.Resume();
   EXPECT_EQ(tally.moves, 1);
   EXPECT_EQ(tally.drops, 0);
   gen.Resume();
@@ -449,10 +449,10 @@ TEST(GeneratorValueTest, OutputTravelsByOneMove) {
 
 TEST(GeneratorValueTest, OutputIsDroppedOnce) {
   Tally tally;
-  auto gen = MakeGenerator<Counted>(
-      NewStack(), [&tally](Yielder<Counted>& yielder) { yielder.Suspend(Counted(&tally)); });
+  auto gen = MakeGenerator<Tallied>(
+      NewStack(), [&tally](Yielder<Tallied>& yielder) { yielder.Suspend(Tallied(&tally)); });
   {
-    const std::optional<Counted> output = gen.Resume();
+    const std::optional<Tallied> output = gen.Resume();
     EXPECT_EQ(tally.drops, 0);
   }
   EXPECT_EQ(tally.drops, 1);
@@ -464,17 +464,17 @@ TEST(GeneratorValueTest, InputTravelsByOneMove) {
   Tally first;
   Tally second;
   auto gen =
-      MakeGenerator<void, Counted>(NewStack(), [](Yielder<void, Counted>& yielder, Counted input) {
+      MakeGenerator<void, Tallied>(NewStack(), [](Yielder<void, Tallied>& yielder, Tallied input) {
         EXPECT_EQ(input.tally()->moves, 1);
-        const Counted next = yielder.Suspend();
+        const Tallied next = yielder.Suspend();
         EXPECT_EQ(next.tally()->moves, 1);
         yielder.Suspend();
       });
-  EXPECT_TRUE(gen.Resume(Counted(&first)));
-  EXPECT_TRUE(gen.Resume(Counted(&second)));
+  EXPECT_TRUE(gen.Resume(Tallied(&first)));
+  EXPECT_TRUE(gen.Resume(Tallied(&second)));
   EXPECT_EQ(first.drops + second.drops, 0);
   Tally last;
-  EXPECT_FALSE(gen.Resume(Counted(&last)));
+  EXPECT_FALSE(gen.Resume(Tallied(&last)));
   EXPECT_EQ(first.moves, 1);
   EXPECT_EQ(second.moves, 1);
   EXPECT_EQ(first.drops, 1);
@@ -483,12 +483,12 @@ TEST(GeneratorValueTest, InputTravelsByOneMove) {
 }
 
 TEST(GeneratorValueTest, InputOfAFinishedGeneratorIsDroppedOnce) {
-  auto gen = MakeGenerator<void, Counted>(NewStack(), [](auto&, const Counted&) {});
+  auto gen = MakeGenerator<void, Tallied>(NewStack(), [](auto&, const Tallied&) {});
   Tally first;
-  EXPECT_FALSE(gen.Resume(Counted(&first)));
+  EXPECT_FALSE(gen.Resume(Tallied(&first)));
   EXPECT_EQ(first.drops, 1);
   Tally later;
-  EXPECT_FALSE(gen.Resume(Counted(&later)));
+  EXPECT_FALSE(gen.Resume(Tallied(&later)));
   EXPECT_EQ(later.moves, 0);
   EXPECT_EQ(later.drops, 1);
 }
@@ -496,7 +496,7 @@ TEST(GeneratorValueTest, InputOfAFinishedGeneratorIsDroppedOnce) {
 TEST(GeneratorValueTest, BodyTravelsByMoveAlone) {
   Tally tally;
   {
-    auto gen = MakeGenerator<int>(NewStack(), [counted = Counted(&tally)](auto&) {});
+    auto gen = MakeGenerator<int>(NewStack(), [counted = Tallied(&tally)](auto&) {});
     gen.Resume();
   }
   EXPECT_EQ(tally.drops, 1);

@@ -203,7 +203,7 @@ TEST(ThreadTest, GeneratorsInsideOneAnotherMoveTogether) {
 // keeps its own exception state constant.
 
 // Returns: the number that is being handled, or -1.
-[[gnu::noinline]] int Handled() {
+[[gnu::noinline]] int HandledNumber() {
   if (std::current_exception() == nullptr) return -1;
   try {
     throw;
@@ -241,7 +241,7 @@ class Nest {
       if (shape == Shape::kLoop) {
         while (const std::optional<int> value = inner.Resume()) {
           // The inner generator's exception is not visible here.
-          yielder.Suspend(Handled() == -1 ? *value : -100);
+          yielder.Suspend(HandledNumber() == -1 ? *value : -100);
         }
       } else {
         Straight(yielder, inner);
@@ -254,30 +254,30 @@ class Nest {
   void Inner(Yielder<int>& yielder) const {
     for (const bool handle : handles_) {
       if (!handle) {
-        yielder.Suspend(Handled());
+        yielder.Suspend(HandledNumber());
         continue;
       }
       try {
         throw 7;
       } catch (int) {
-        yielder.Suspend(Handled());
+        yielder.Suspend(HandledNumber());
       }
     }
   }
 
   static void Straight(Yielder<int>& yielder, IntGenerator& inner) {
     int value = inner.Resume().value_or(-200);
-    yielder.Suspend(Handled() == -1 ? value : -100);
+    yielder.Suspend(HandledNumber() == -1 ? value : -100);
     value = inner.Resume().value_or(-200);
-    yielder.Suspend(Handled() == -1 ? value : -100);
+    yielder.Suspend(HandledNumber() == -1 ? value : -100);
     value = inner.Resume().value_or(-200);
-    yielder.Suspend(Handled() == -1 ? value : -100);
+    yielder.Suspend(HandledNumber() == -1 ? value : -100);
     value = inner.Resume().value_or(-200);
-    yielder.Suspend(Handled() == -1 ? value : -100);
+    yielder.Suspend(HandledNumber() == -1 ? value : -100);
     value = inner.Resume().value_or(-200);
-    yielder.Suspend(Handled() == -1 ? value : -100);
+    yielder.Suspend(HandledNumber() == -1 ? value : -100);
     value = inner.Resume().value_or(-200);
-    yielder.Suspend(Handled() == -1 ? value : -100);
+    yielder.Suspend(HandledNumber() == -1 ? value : -100);
   }
 
   Handles handles_;
@@ -300,18 +300,18 @@ TEST_P(ThreadLocalTest, HandlerIsSetAsideOnTheThreadOfNow) {
         EXPECT_THAT(gen.Resume(), Optional(-1));
         turn.Set(1);
         turn.WaitFor(2);
-        EXPECT_EQ(Handled(), -1);
+        EXPECT_EQ(HandledNumber(), -1);
         EXPECT_THAT(gen.Resume(), Optional(-1));
-        EXPECT_EQ(Handled(), -1);
+        EXPECT_EQ(HandledNumber(), -1);
         EXPECT_THAT(gen.Resume(), Optional(7));
-        EXPECT_EQ(Handled(), -1);
+        EXPECT_EQ(HandledNumber(), -1);
         EXPECT_THAT(gen.Resume(), Optional(-1));
         EXPECT_EQ(gen.Resume(), std::nullopt);
       },
       [&](Turn& turn) {
         turn.WaitFor(1);
         EXPECT_THAT(gen.Resume(), Optional(7));
-        EXPECT_EQ(Handled(), -1);
+        EXPECT_EQ(HandledNumber(), -1);
         turn.Set(2);
       });
 }
@@ -329,11 +329,11 @@ TEST_P(ThreadLocalTest, HandlerOfTheThreadLeftBehindStays) {
         } catch (int) {
           turn.Set(1);
           turn.WaitFor(2);
-          EXPECT_EQ(Handled(), 1);
+          EXPECT_EQ(HandledNumber(), 1);
           EXPECT_THAT(gen.Resume(), Optional(-1));
-          EXPECT_EQ(Handled(), 1);
+          EXPECT_EQ(HandledNumber(), 1);
         }
-        EXPECT_EQ(Handled(), -1);
+        EXPECT_EQ(HandledNumber(), -1);
         EXPECT_THAT(gen.Resume(), Optional(-1));
         EXPECT_EQ(gen.Resume(), std::nullopt);
       },
@@ -355,16 +355,16 @@ TEST_P(ThreadLocalTest, EachThreadKeepsItsHandler) {
           throw 1;
         } catch (int) {
           EXPECT_THAT(gen.Resume(), Optional(7));
-          EXPECT_EQ(Handled(), 1);
+          EXPECT_EQ(HandledNumber(), 1);
           turn.Set(1);
           turn.WaitFor(2);
-          EXPECT_EQ(Handled(), 1);
+          EXPECT_EQ(HandledNumber(), 1);
           EXPECT_THAT(gen.Resume(), Optional(7));
-          EXPECT_EQ(Handled(), 1);
+          EXPECT_EQ(HandledNumber(), 1);
           turn.Set(3);
           turn.WaitFor(4);
         }
-        EXPECT_EQ(Handled(), -1);
+        EXPECT_EQ(HandledNumber(), -1);
         EXPECT_THAT(gen.Resume(), Optional(7));
         EXPECT_THAT(gen.Resume(), Optional(7));
         EXPECT_EQ(gen.Resume(), std::nullopt);
@@ -375,15 +375,15 @@ TEST_P(ThreadLocalTest, EachThreadKeepsItsHandler) {
           throw 2;
         } catch (int) {
           EXPECT_THAT(gen.Resume(), Optional(7));
-          EXPECT_EQ(Handled(), 2);
+          EXPECT_EQ(HandledNumber(), 2);
           turn.Set(2);
           turn.WaitFor(3);
-          EXPECT_EQ(Handled(), 2);
+          EXPECT_EQ(HandledNumber(), 2);
           EXPECT_THAT(gen.Resume(), Optional(7));
-          EXPECT_EQ(Handled(), 2);
+          EXPECT_EQ(HandledNumber(), 2);
           turn.Set(4);
         }
-        EXPECT_EQ(Handled(), -1);
+        EXPECT_EQ(HandledNumber(), -1);
       });
 }
 
@@ -394,7 +394,7 @@ TEST_P(ThreadLocalTest, ThreadLeftBehindMayEnd) {
   for (int i = 0; i < Nest::kSteps; ++i) {
     std::thread([&gen] {
       EXPECT_THAT(gen.Resume(), Optional(7));
-      EXPECT_EQ(Handled(), -1);
+      EXPECT_EQ(HandledNumber(), -1);
     }).join();
   }
   EXPECT_EQ(gen.Resume(), std::nullopt);
