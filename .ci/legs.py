@@ -57,8 +57,8 @@ def check(name, *command, **kwargs):
 
 CROSS_CLANG = ("x86", "aarch64", "arm", "ppc64le", "riscv64", "s390x")
 
-# The cheapest and most informative legs come first. Legs with one compiler are next to each other,
-# since Bazel configures its toolchain anew when the compiler changes.
+# The cheapest and most informative legs come first. Legs with one compiler are next to each other, and
+# so are those with the stand-in for Abseil: Bazel configures anew what changes.
 LEGS = [
     check("links", ".ci/links.py", quick=True),
     check(
@@ -99,21 +99,22 @@ LEGS = [
             "strace",
         ),
     ),
-    bazel("gcc", "o0", tags=COMPILER, stand_in=True),
+    bazel("hardened", tags="hardening"),
     bazel("gcc", "noexcept", "nortti", tags=COMPILER + ",counts", programs=FILE_CHECK),
+    bazel("gcc", "o0", tags=COMPILER, stand_in=True),
     bazel("gcc", "fp", tags=SWITCH, stand_in=True),
     bazel("gcc", "native", tags="switch,-unwinding", stand_in=True),
     bazel("gcc", "lto", tags=COMPILER, stand_in=True),
-    bazel("hardened", tags="hardening"),
     bazel("clang", "o0", tags=COMPILER, stand_in=True, quick=True, quick_tags=SWITCH),
-    bazel("clang", "o2", tags=COMPILER + ",counts,lto,registers", programs=FILE_CHECK),
-    bazel("clang", "asan", "ubsan", tags=CORE),
-    bazel("clang", "tsan", tags="compiler,threads"),
-    bazel("clang", "msan", targets=("//fringe:memory_sanitizer_test",)),
-    bazel("clang", "noexcept", tags=CORE + ",-jemalloc,counts", programs=FILE_CHECK),
+    # Debian's Abseil is not instrumented.
+    bazel("clang", "asan", "ubsan", tags=CORE, stand_in=True),
+    bazel("clang", "tsan", tags="compiler,threads", stand_in=True),
     bazel("clang", "fp", tags=SWITCH, stand_in=True),
     bazel("clang", "native", tags="switch,-unwinding", stand_in=True),
     bazel("clang", "lto", tags=COMPILER + ",-clones", stand_in=True),
+    bazel("clang", "o2", tags=COMPILER + ",counts,lto,registers", programs=FILE_CHECK),
+    bazel("clang", "noexcept", tags=CORE + ",-jemalloc,counts", programs=FILE_CHECK),
+    bazel("clang", "msan", targets=("//fringe:memory_sanitizer_test",)),
     bazel("libcxx", tags=CORE + ",-registers,-unwinding"),
     bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
     # Other CPUs, in an emulator unless this machine runs their code. x86 runs all tests of the
