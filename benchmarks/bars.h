@@ -59,9 +59,8 @@ struct Sample {
 // Requires: `calls_ns` is not empty.
 double QuietCall(std::vector<double> calls_ns);
 
-// Returns: the times of the samples whose calls took at most `quiet_call_ns`. If these are fewer
-// than
-//   `at_least`, of the `at_least` samples with the fastest calls, or of all if there are fewer.
+// Returns: the times of the samples whose calls took at most `quiet_call_ns`, and at least those of
+//   the `at_least` samples with the fastest calls, if there are so many.
 std::vector<double> QuietTimes(std::vector<Sample> samples, double quiet_call_ns, size_t at_least);
 
 // Returns: the ratio. Its spread is that of independent measurements.
