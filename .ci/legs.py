@@ -30,6 +30,7 @@ class Leg:
     tags: str = ""  # For Bazel: `--test_tag_filters`.
     targets: tuple = ("//...",)  # For Bazel.
     fast: bool = True  # For Bazel: leave code unoptimized where that cannot change a result.
+    suites: bool = True  # For Bazel, if `fast`: compile each fringe_suite as one program.
     stand_in: bool = False  # For Bazel: with the stand-in for Abseil, as on other CPUs.
     command: tuple = ()  # For scripts and checks.
     within: tuple = ()  # For Bazel: a command that runs Bazel, whose words follow.
@@ -113,7 +114,9 @@ LEGS = [
     bazel("clang", "native", tags="switch,-unwinding", stand_in=True),
     bazel("clang", "lto", tags=COMPILER + ",-clones", stand_in=True),
     bazel("clang", "o2", tags=COMPILER + ",counts,lto,registers", programs=FILE_CHECK),
-    bazel("clang", "noexcept", tags=CORE + ",-jemalloc,counts", programs=FILE_CHECK),
+    # Clang checks that a test depends on all that it includes. A suite has the dependencies of all its
+    # tests, so this leg compiles them alone.
+    bazel("clang", "noexcept", tags=CORE + ",-jemalloc,counts", suites=False, programs=FILE_CHECK),
     bazel("clang", "msan", targets=("//fringe:memory_sanitizer_test",)),
     bazel("libcxx", tags=CORE + ",-registers,-unwinding"),
     bazel("bare-metal", targets=("//testing/bare_metal:tests",)),
@@ -135,6 +138,7 @@ LEGS = [
     bazel(
         "windows",
         tags="-lto,-valgrind",
+        suites=False,  # Linking the largest takes 37 s.
         targets=("//fringe/...", "//stacks:windows_fiber_stack_test", "//stacks:windows_headers_test")
         + ("//examples:quickstart_test", "//examples:same_fringe_test")
         + ("//testing/registers/random_programs:random_programs_test",),

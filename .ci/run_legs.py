@@ -103,6 +103,7 @@ def bazel_leg(leg):
     flags += ["--platform_suffix=-" + suffix] if suffix else []
     flags += ["--build_tests_only", "--test_tag_filters=" + tags] if tags else []
     flags += FAST_FLAGS if fast else ()
+    flags += ["--//testing:suites"] if fast and leg.suites else []
     flags += () if leg.uses_clang or not fast else GCC_FLAGS
     flags += ["--repo_env=FRINGE_ABSEIL=stand_in"] if leg.stand_in else []
     # On an interrupt Bazel ends what it runs, and says what that was.

@@ -237,7 +237,7 @@ struct Results {
   size_t loaded = 0;  // benchmarks that were measured under other load
 };
 
-// Runs benchmarks, each in random order with the others, and notes how fast calls are meanwhile.
+// Runs benchmarks in random order, and measures calls before and after each.
 class Sampler {
  public:
   Sampler(const std::set<std::string>& names, size_t repetitions, double seconds)
@@ -260,7 +260,7 @@ class Sampler {
         progress_.Show(
             static_cast<double>(done) / static_cast<double>(repetitions_ * names_.size()),
             names_[j]);
-        Sample(names_[j], CallNs(ThreadsOf(names_[j])));
+        RunOnce(names_[j], CallNs(ThreadsOf(names_[j])));
       }
     }
   }
@@ -269,7 +269,6 @@ class Sampler {
   // such times, again and again until none is left or the time is over.
   void SampleWhenQuiet(std::chrono::duration<double> at_most) {
     const auto start = std::chrono::steady_clock::now();
-    std::chrono::duration<double> elapsed{0};
     for (;;) {
       std::vector<std::string> loaded = Loaded();
       if (loaded.empty()) return;
@@ -279,13 +278,13 @@ class Sampler {
         const double quiet_call_ns = QuietCall(calls_ns_[threads]);
         double call_ns = 0;
         do {
-          elapsed = std::chrono::steady_clock::now() - start;
+          const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
           if (elapsed >= at_most) return;
           progress_.Show(elapsed / at_most, "waiting for a quiet machine, for " +
                                                 std::to_string(loaded.size()) + " benchmarks");
           call_ns = CallNs(threads);
         } while (call_ns > quiet_call_ns);
-        Sample(name, call_ns);
+        RunOnce(name, call_ns);
       }
     }
   }
@@ -307,7 +306,7 @@ class Sampler {
 
  private:
   // Runs a benchmark once. `call_ns` is what a call took right before.
-  void Sample(const std::string& name, double call_ns) {
+  void RunOnce(const std::string& name, double call_ns) {
     const size_t threads = ThreadsOf(name);
     benchmark::RunSpecifiedBenchmarks(&collector_, "^(" + name + ")$");
     const double call_after_ns = CallNs(threads);
@@ -333,7 +332,7 @@ class Sampler {
   std::mt19937 random_{std::random_device{}()};
   Progress progress_;
   Collector collector_;
-  std::map<std::string, std::vector<benchmarks::Sample>> samples_;
+  std::map<std::string, std::vector<Sample>> samples_;
   std::map<size_t, std::vector<double>> calls_ns_;  // by the number of threads
 };
 

@@ -183,6 +183,14 @@ TEST(ReportTest, RejectsUnknownFormats) {
   EXPECT_NE(result.errors.find("must be text, markdown or json"), std::string::npos);
 }
 
+TEST(ReportTest, RejectsNumbersThatMeanNothing) {
+  for (const char* const flag : {"--repetitions=0", "--seconds=0", "--minutes=-1"}) {
+    const CommandResult result = RunReport(report, {flag});
+    EXPECT_EQ(result.exit_status, 2) << flag;
+    EXPECT_NE(result.errors.find("must be positive"), std::string::npos) << flag << result.errors;
+  }
+}
+
 TEST(ReportTest, RejectsFiltersThatMatchNothing) {
   const CommandResult nothing = RunCommand({report, "--filter=^nothing$"});
   EXPECT_EQ(nothing.exit_status, 2);

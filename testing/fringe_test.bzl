@@ -108,8 +108,8 @@ def fringe_test(
         **kwargs
     )
 
-def fringe_suite(name, tests, copts = [], linkopts = [], size = "small", tags = []):
-    """Declares tests, and one program of all of them for `//testing:fast_compilation`.
+def fringe_suite(name, tests, copts = [], linkopts = [], tags = []):
+    """Declares tests, and one program of all of them, which takes their place with `//testing:suites`.
 
     Most of the time of compiling a test goes into headers and templates that the others use too.
     The sources are compiled as one file, so what one of them defines must not have the name of what
@@ -120,46 +120,34 @@ def fringe_suite(name, tests, copts = [], linkopts = [], size = "small", tags = 
       tests: for each test, its dependencies, except GoogleTest. Its source is `TEST.cc`.
       copts: as for `fringe_test`, of each.
       linkopts: as for `cc_test`, of each.
-      size: as for `cc_test`, of each.
       tags: as for `fringe_test`, of each. All have the tag "suite" too: of a test and the program
         that contains it, one is always skipped, and CI does not count that one.
     """
-    for test, deps in tests.items():
-        fringe_test(
-            name = test,
-            size = size,
-            copts = copts,
-            linkopts = linkopts,
-            tags = tags + ["suite"],
-            target_compatible_with = select({
-                "//testing:suites_enabled": ["//platforms:never"],
-                "//conditions:default": [],
-            }),
-            deps = deps,
-        )
     sources = [test + ".cc" for test in tests]
+    paths = ["%s/%s" % (native.package_name(), source) for source in sources]
     native.genrule(
         name = name + "_source",
         testonly = True,
         outs = [name + ".cc"],
-        cmd = "for source in %s; do echo \"#include \\\"%s/$$source\\\"\"; done > $@" %
-              (" ".join(sources), native.package_name()),
+        cmd = "printf '#include \"%%s\"\\n' %s > $@" % " ".join(paths),
     )
-    all_deps = {dep: None for deps in tests.values() for dep in deps}.keys()
     cc_library(
         name = name + "_sources",
         testonly = True,
         textual_hdrs = sources,
     )
-    fringe_test(
-        name = name,
-        size = size,
-        copts = copts,
-        linkopts = linkopts,
-        tags = tags + ["suite"],
-        target_compatible_with = select({
-            "//testing:suites_enabled": [],
-            "//conditions:default": ["//platforms:never"],
-        }),
-        deps = all_deps + [":" + name + "_sources"],
-    )
+    all_deps = {dep: None for deps in tests.values() for dep in deps}.keys()
+    programs = dict(tests, **{name: all_deps + [":" + name + "_sources"]})
+    for program, deps in programs.items():
+        is_suite = program == name
+        fringe_test(
+            name = program,
+            copts = copts,
+            linkopts = linkopts,
+            tags = tags + ["suite"],
+            target_compatible_with = select({
+                "//testing:suites_enabled": [] if is_suite else ["//platforms:never"],
+                "//conditions:default": ["//platforms:never"] if is_suite else [],
+            }),
+            deps = deps,
+        )
