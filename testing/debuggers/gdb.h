@@ -51,8 +51,10 @@ inline std::vector<std::string> StartInEmulator(const std::string& program,
   static const ScratchFolder folder("/tmp");  // A socket's path is short.
   static int started = 0;
   const std::string socket = folder.path() + "/" + std::to_string(started++);
+  // The socket exists before the emulator listens on it, which its flags show.
   return {"shell " + std::string(Emulator()) + " -g " + socket + " " + program + " " + argument +
-              " > /dev/null & until test -S " + socket + " || ! kill -0 $!; do sleep 0.01; done",
+              " > /dev/null & until grep -q ' 00010000 .* " + socket +
+              "$' /proc/net/unix || ! kill -0 $!; do sleep 0.01; done",
           "target remote " + socket};
 }
 
