@@ -45,6 +45,9 @@ FAST_FLAGS = (
 # GCC would collect garbage from 128 MB on, a tenth of its time. A file of tests takes 0.5 to 0.8 GB.
 GCC_FLAGS = ("--copt=--param=ggc-min-heapsize=2000000",)
 
+# Clang allocates with malloc, and takes 7% less time on huge pages. Tests run without them.
+CLANG_FLAGS = ("--action_env=GLIBC_TUNABLES=glibc.malloc.hugetlb=1", "--test_env=GLIBC_TUNABLES=")
+
 # --- What runs a leg ------------------------------------------------------------------------------
 
 
@@ -104,7 +107,8 @@ def bazel_leg(leg):
     flags += ["--build_tests_only", "--test_tag_filters=" + tags] if tags else []
     flags += FAST_FLAGS if fast else ()
     flags += ["--//testing:suites"] if fast and leg.suites else []
-    flags += () if leg.uses_clang or not fast else GCC_FLAGS
+    if fast:
+        flags += CLANG_FLAGS if leg.uses_clang else GCC_FLAGS
     flags += ["--repo_env=FRINGE_ABSEIL=stand_in"] if leg.stand_in else []
     # On an interrupt Bazel ends what it runs, and says what that was.
     status, reason = run(

@@ -12,7 +12,7 @@
 #include "gtest/gtest.h"
 #include "testing/registers/extensions.h"
 #include "testing/registers/opaque.h"
-#include "testing/registers/sides.h"
+#include "testing/registers/trap_tests.h"
 #include "testing/support/landing_pad.h"
 
 #if defined(__aarch64__) && !defined(__clang__)
@@ -178,7 +178,7 @@ struct Mm {
   }
 };
 
-using Traps = ::testing::Types<Zmm, HighXmm, Ymm, Xmm, Masks, Mm>;
+using Traps = TrapList<Zmm, HighXmm, Ymm, Xmm, Masks, Mm>;
 
 #elif defined(__aarch64__) && !defined(__clang__)
 
@@ -231,7 +231,7 @@ struct Predicates {
   }
 };
 
-using Traps = ::testing::Types<Scalable, Predicates>;
+using Traps = TrapList<Scalable, Predicates>;
 
 #elif defined(__arm__) && !defined(__clang__)
 
@@ -247,7 +247,7 @@ struct Neon {
 #undef FRINGE_CONSTRAINT
 };
 
-using Traps = ::testing::Types<Neon>;
+using Traps = TrapList<Neon>;
 
 #elif defined(__loongarch__)
 
@@ -263,7 +263,7 @@ struct Lasx {
 #undef FRINGE_CONSTRAINT
 };
 
-using Traps = ::testing::Types<Lasx>;
+using Traps = TrapList<Lasx>;
 
 #elif defined(__mips64) && defined(__clang__)
 
@@ -279,7 +279,7 @@ struct Msa {
 #undef FRINGE_CONSTRAINT
 };
 
-using Traps = ::testing::Types<Msa>;
+using Traps = TrapList<Msa>;
 
 #elif defined(__powerpc64__)
 
@@ -295,7 +295,7 @@ struct Vsx {
 #undef FRINGE_CONSTRAINT
 };
 
-using Traps = ::testing::Types<Vsx>;
+using Traps = TrapList<Vsx>;
 
 #else
 #define FRINGE_NO_EXTENSIONS 1
@@ -325,37 +325,7 @@ struct Scramble {
   }
 };
 
-struct TrapNames {
-  template <typename Trap>
-  static std::string GetName(int) {
-    return Trap::kName;
-  }
-};
-
-template <typename Trap>
-class TargetTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!Trap::IsSupported()) GTEST_SKIP() << "this CPU has no such registers";
-  }
-};
-TYPED_TEST_SUITE(TargetTest, Traps, TrapNames);
-
-TYPED_TEST(TargetTest, KeepsThemOverARawResume) {
-  EXPECT_EQ((WrongAfterRawResume<TypeParam, Scramble>()), 0U);
-}
-
-TYPED_TEST(TargetTest, KeepsThemOverARawSuspend) {
-  EXPECT_EQ((WrongAfterRawSuspend<TypeParam, Scramble>()), 0U);
-}
-
-TYPED_TEST(TargetTest, KeepsThemOverAResume) {
-  EXPECT_EQ((WrongAfterResume<TypeParam, Scramble>()), 0U);
-}
-
-TYPED_TEST(TargetTest, KeepsThemOverASuspend) {
-  EXPECT_EQ((WrongAfterSuspend<TypeParam, Scramble>()), 0U);
-}
+const bool kIsRegistered = RegisterTraps<Scramble>("TargetTest", Traps());
 
 #if defined(__x86_64__) && !defined(__clang__) && !defined(__AVX512F__)
 // In functions that have AVX-512 by an attribute, a switch of GCC is a function that saves

@@ -11,7 +11,6 @@
 
 #if defined(__ARM_FEATURE_SVE)
 #include <arm_sve.h>
-#include <sys/auxv.h>
 #endif
 #if defined(__riscv_vector) && defined(__clang__)
 #include <riscv_vector.h>
@@ -22,7 +21,7 @@
 #include "gtest/gtest.h"
 #include "stacks/os_stack.h"
 #include "testing/registers/opaque.h"
-#include "testing/registers/sides.h"
+#include "testing/registers/trap_tests.h"
 #include "testing/support/raw_generator.h"
 
 namespace fringe::testing {
@@ -45,9 +44,10 @@ constexpr int kSwitches = 3;
 struct RedZone {
   static constexpr const char* kName = "RedZone";
 
-  // Whether the locals were below the stack pointer. If the compiler uses no red zone, this test is
-  // void.
+  // Whether the locals were below the stack pointer: not if the compiler uses no red zone.
   static inline bool below_stack_pointer;
+
+  static bool IsVoid() { return !below_stack_pointer; }
 
   template <typename Side>
   [[gnu::noinline]] static unsigned Run(Side side) {
@@ -353,29 +353,6 @@ struct LiveCondition {
   }
 };
 
-// The register classes of this target. The test below reports the missing ones.
-using Traps = ::testing::Types<
-#if defined(__AVX__)
-    Live<Vector256>,
-#endif
-#if defined(__AVX512F__)
-    Live<Vector512>, LiveMasks,
-#endif
-#if defined(__mips__) && __mips_isa_rev < 6
-    LiveProduct,
-#endif
-#if defined(__ARM_FEATURE_SVE)
-    LiveScalable,
-#endif
-#if defined(FRINGE_HAS_RISCV_VECTORS) && FRINGE_HAS_RISCV_VECTORS
-    LiveScalable,
-#endif
-#if UINTPTR_MAX > UINT32_MAX
-    Live<uint64_t>,
-#endif
-    RedZone, BasePointer, Live<uint32_t>, Live<WideInteger>, Live<float>, Live<double>,
-    Live<long double>, Live<Vector128>, LiveMixture, LiveFlags, LiveCondition>;
-
 TEST(TrapTargetTest, HasEveryRegister) {
 #if (defined(__x86_64__) || defined(__i386__)) && !defined(__AVX512F__)
   GTEST_SKIP() << "no AVX-512: vectors of more than "
@@ -400,56 +377,30 @@ TEST(TrapTargetTest, HasEveryRegister) {
 
 // --- The tests -----------------------------------------------------------------------------------
 
-// A trap takes effect if the other side uses the registers, so the other side uses all of them.
-
-struct TrapNames {
-  template <typename Trap>
-  static std::string GetName(int) {
-    return Trap::kName;
-  }
-};
-
-template <typename Trap>
-class TrapTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-#if defined(__ARM_FEATURE_SVE)
-    if ((getauxval(AT_HWCAP) & HWCAP_SVE) == 0) GTEST_SKIP() << "this CPU has no SVE";
-#elif defined(FRINGE_HAS_RISCV_VECTORS) && FRINGE_HAS_RISCV_VECTORS
-    if (!HasVectors()) GTEST_SKIP() << "this CPU has no vectors";
+// The register classes of this target. HasEveryRegister reports the missing ones.
+using Traps = TrapList<
+#if defined(__AVX__)
+    Live<Vector256>,
 #endif
-  }
-};
-TYPED_TEST_SUITE(TrapTest, Traps, TrapNames);
+#if defined(__AVX512F__)
+    Live<Vector512>, LiveMasks,
+#endif
+#if defined(__mips__) && __mips_isa_rev < 6
+    LiveProduct,
+#endif
+#if defined(__ARM_FEATURE_SVE)
+    LiveScalable,
+#endif
+#if defined(FRINGE_HAS_RISCV_VECTORS) && FRINGE_HAS_RISCV_VECTORS
+    LiveScalable,
+#endif
+#if UINTPTR_MAX > UINT32_MAX
+    Live<uint64_t>,
+#endif
+    RedZone, BasePointer, Live<uint32_t>, Live<WideInteger>, Live<float>, Live<double>,
+    Live<long double>, Live<Vector128>, LiveMixture, LiveFlags, LiveCondition>;
 
-// For the end of a test of leaf functions: skips the test if it was void.
-template <typename Trap>
-bool IsWhatItSays() {
-  if constexpr (std::is_same_v<Trap, RedZone>) return RedZone::below_stack_pointer;
-  return true;
-}
-
-TYPED_TEST(TrapTest, KeepsItOverARawResume) {
-  EXPECT_EQ((WrongAfterRawResume<TypeParam, Scramble>()), 0U);
-  if (!IsWhatItSays<TypeParam>()) {
-    GTEST_SKIP() << "the compiler put the locals of a leaf function above the stack pointer";
-  }
-}
-
-TYPED_TEST(TrapTest, KeepsItOverARawSuspend) {
-  EXPECT_EQ((WrongAfterRawSuspend<TypeParam, Scramble>()), 0U);
-  if (!IsWhatItSays<TypeParam>()) {
-    GTEST_SKIP() << "the compiler put the locals of a leaf function above the stack pointer";
-  }
-}
-
-TYPED_TEST(TrapTest, KeepsItOverAResume) {
-  EXPECT_EQ((WrongAfterResume<TypeParam, Scramble>()), 0U);
-}
-
-TYPED_TEST(TrapTest, KeepsItOverASuspend) {
-  EXPECT_EQ((WrongAfterSuspend<TypeParam, Scramble>()), 0U);
-}
+const bool kIsRegistered = RegisterTraps<Scramble>("TrapTest", Traps());
 
 #if defined(__MMX__)
 // Compilers keep integers in MMX registers only if intrinsics request it. The ABI requires `emms`

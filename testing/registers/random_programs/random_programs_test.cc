@@ -2,9 +2,8 @@
 // values after each. write_programs.cc describes them.
 
 #include <cstddef>
-#include <ostream>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "arch/arch.h"
 #include "fringe/generator.h"
@@ -18,20 +17,18 @@
 namespace fringe::testing {
 
 // The tables of the generated files. BUILD has the same seeds.
+#define FRINGE_FOR_EACH_NARROW_SEED(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8)
 #if defined(FRINGE_WIDE_PROGRAMS)
-#define FRINGE_FOR_EACH_SEED(F) F(11) F(12) F(13)
-constexpr size_t kLeastPrograms = 75;
+#define FRINGE_FOR_EACH_SEED(F) FRINGE_FOR_EACH_NARROW_SEED(F) F(11) F(12) F(13)
+constexpr size_t kLeastPrograms = 275;
 #else
-#define FRINGE_FOR_EACH_SEED(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8)
+#define FRINGE_FOR_EACH_SEED(F) FRINGE_FOR_EACH_NARROW_SEED(F)
 constexpr size_t kLeastPrograms = 200;
 #endif
 #define FRINGE_DECLARE_TABLES(SEED)              \
   extern const RawProgram kRawPrograms_##SEED[]; \
   extern const GeneratorProgram kGeneratorPrograms_##SEED[];
 FRINGE_FOR_EACH_SEED(FRINGE_DECLARE_TABLES)
-
-void PrintTo(const RawProgram& program, std::ostream* out) { *out << program.name; }
-void PrintTo(const GeneratorProgram& program, std::ostream* out) { *out << program.name; }
 
 namespace {
 
@@ -47,34 +44,9 @@ const bool kStackIsTouched = [] {
 }();
 
 #define FRINGE_RAW_TABLE(SEED) kRawPrograms_##SEED,
-const std::vector<const RawProgram*> kRawTables = {FRINGE_FOR_EACH_SEED(FRINGE_RAW_TABLE)};
+const RawProgram* const kRawTables[] = {FRINGE_FOR_EACH_SEED(FRINGE_RAW_TABLE)};
 #define FRINGE_GENERATOR_TABLE(SEED) kGeneratorPrograms_##SEED,
-const std::vector<const GeneratorProgram*> kGeneratorTables = {
-    FRINGE_FOR_EACH_SEED(FRINGE_GENERATOR_TABLE)};
-
-template <typename Program>
-std::vector<Program> All(const std::vector<const Program*>& tables) {
-  std::vector<Program> programs;
-  for (const Program* table : tables) {
-    for (; table->name != nullptr; ++table) programs.push_back(*table);
-  }
-  return programs;
-}
-
-template <typename Program>
-std::string NameOf(const ::testing::TestParamInfo<Program>& info) {
-  return info.param.name;
-}
-
-template <typename Program>
-class ProgramTest : public ::testing::TestWithParam<Program> {
- protected:
-  void SetUp() override {
-    if (this->GetParam().is_wide && !HasWideRegisters()) {
-      GTEST_SKIP() << "this CPU has no registers beyond those of the file";
-    }
-  }
-};
+const GeneratorProgram* const kGeneratorTables[] = {FRINGE_FOR_EACH_SEED(FRINGE_GENERATOR_TABLE)};
 
 [[gnu::always_inline]] inline void Scramble() {
   ScrambleRegisters();
@@ -82,10 +54,6 @@ class ProgramTest : public ::testing::TestWithParam<Program> {
 }
 
 // --- With the raw switch -------------------------------------------------------------------------
-
-class RawProgramTest : public ProgramTest<RawProgram> {};
-INSTANTIATE_TEST_SUITE_P(Random, RawProgramTest, ::testing::ValuesIn(All(kRawTables)),
-                         &NameOf<RawProgram>);
 
 // The message of the first resume.
 struct Task {
@@ -114,17 +82,17 @@ void ScrambleForever(uintptr_t, arch::LinkRecord* record, arch::LinkRecord*) {
   }
 }
 
-TEST_P(RawProgramTest, ResumerKeepsItsValues) {
+void RawResumerKeepsItsValues(const RawProgram& program) {
   const RawGenerator<> generator(NewStack(kStackBytes), &ScrambleForever);
   Keeper keeper;
-  GetParam().resumer(keeper, generator.record());
+  program.resumer(keeper, generator.record());
   EXPECT_EQ(keeper.wrong(), 0U);
 }
 
-TEST_P(RawProgramTest, BodyKeepsItsValues) {
+void RawBodyKeepsItsValues(const RawProgram& program) {
   const RawGenerator<> generator(NewStack(kStackBytes), &RunBodyOnce);
   Keeper keeper;
-  Task task = {&GetParam(), &keeper};
+  Task task = {&program, &keeper};
   while (!task.finished) {
     Scramble();
     arch::Resume(reinterpret_cast<uintptr_t>(&task), generator.record());
@@ -132,26 +100,22 @@ TEST_P(RawProgramTest, BodyKeepsItsValues) {
   EXPECT_EQ(keeper.wrong(), 0U);
 }
 
-TEST_P(RawProgramTest, BothKeepTheirValues) {
+void RawBothKeepTheirValues(const RawProgram& program) {
   const RawGenerator<> generator(NewStack(kStackBytes), &RunBodyForever);
   Keeper body_keeper;
-  Task task = {&GetParam(), &body_keeper};
+  Task task = {&program, &body_keeper};
   arch::Resume(reinterpret_cast<uintptr_t>(&task), generator.record());
   Keeper resumer_keeper;
-  for (int i = 0; i < 3; ++i) GetParam().resumer(resumer_keeper, generator.record());
+  for (int i = 0; i < 3; ++i) program.resumer(resumer_keeper, generator.record());
   EXPECT_EQ(resumer_keeper.wrong(), 0U);
   EXPECT_EQ(body_keeper.wrong(), 0U);
 }
 
 // --- With Generator ------------------------------------------------------------------------------
 
-class GeneratorProgramTest : public ProgramTest<GeneratorProgram> {};
-INSTANTIATE_TEST_SUITE_P(Random, GeneratorProgramTest, ::testing::ValuesIn(All(kGeneratorTables)),
-                         &NameOf<GeneratorProgram>);
-
 // Bodies run to their end, because destroying an unfinished generator needs exceptions.
 
-TEST_P(GeneratorProgramTest, ResumerKeepsItsValues) {
+void ResumerKeepsItsValues(const GeneratorProgram& program) {
   bool finish = false;
   auto generator = MakeGenerator<void>(NewStack(kStackBytes), [&](Yielder<void>& yielder) {
     while (!finish) {
@@ -160,16 +124,16 @@ TEST_P(GeneratorProgramTest, ResumerKeepsItsValues) {
     }
   });
   Keeper keeper;
-  GetParam().resumer(keeper, generator);
+  program.resumer(keeper, generator);
   EXPECT_EQ(keeper.wrong(), 0U);
   finish = true;
   EXPECT_FALSE(generator.Resume());
 }
 
-TEST_P(GeneratorProgramTest, BodyKeepsItsValues) {
+void BodyKeepsItsValues(const GeneratorProgram& program) {
   Keeper keeper;
   auto generator = MakeGenerator<void>(
-      NewStack(kStackBytes), [&](Yielder<void>& yielder) { GetParam().body(keeper, yielder); });
+      NewStack(kStackBytes), [&](Yielder<void>& yielder) { program.body(keeper, yielder); });
   for (bool resumed = true; resumed;) {
     Scramble();
     resumed = generator.Resume();
@@ -177,14 +141,14 @@ TEST_P(GeneratorProgramTest, BodyKeepsItsValues) {
   EXPECT_EQ(keeper.wrong(), 0U);
 }
 
-TEST_P(GeneratorProgramTest, BothKeepTheirValues) {
+void BothKeepTheirValues(const GeneratorProgram& program) {
   bool finish = false;
   Keeper body_keeper;
   auto generator = MakeGenerator<void>(NewStack(kStackBytes), [&](Yielder<void>& yielder) {
-    while (!finish) GetParam().body(body_keeper, yielder);
+    while (!finish) program.body(body_keeper, yielder);
   });
   Keeper resumer_keeper;
-  for (int i = 0; i < 3; ++i) GetParam().resumer(resumer_keeper, generator);
+  for (int i = 0; i < 3; ++i) program.resumer(resumer_keeper, generator);
   finish = true;
   while (generator.Resume()) {
   }
@@ -192,10 +156,61 @@ TEST_P(GeneratorProgramTest, BothKeepTheirValues) {
   EXPECT_EQ(body_keeper.wrong(), 0U);
 }
 
+// --- The tests -----------------------------------------------------------------------------------
+
+template <typename Program>
+class ProgramTest : public ::testing::Test {
+ public:
+  using Function = void (*)(const Program& program);
+
+  ProgramTest(const Program& program, Function test) : program_(program), test_(test) {}
+
+  void TestBody() override {
+    if (program_.is_wide && !HasWideRegisters()) {
+      GTEST_SKIP() << "this CPU has no registers beyond those of the file";
+    }
+    test_(program_);
+  }
+
+ private:
+  const Program& program_;
+  const Function test_;
+};
+
+// Registers the tests of each program in these tables. Tests with parameters would take longer to
+// compile than the rest of this file. Returns the number of programs.
+template <typename Program>
+size_t Register(const std::string& suite, std::span<const Program* const> tables,
+                typename ProgramTest<Program>::Function resumer_keeps,
+                typename ProgramTest<Program>::Function body_keeps,
+                typename ProgramTest<Program>::Function both_keep) {
+  size_t programs = 0;
+  for (const Program* program : tables) {
+    for (; program->name != nullptr; ++program, ++programs) {
+      const auto add = [&](const char* name, typename ProgramTest<Program>::Function test) {
+        ::testing::RegisterTest(
+            ((program->is_wide ? "Wide" : "") + suite).c_str(),
+            (std::string(name) + "/" + program->name).c_str(), nullptr, nullptr, __FILE__, __LINE__,
+            [=]() -> ProgramTest<Program>* { return new ProgramTest<Program>(*program, test); });
+      };
+      add("ResumerKeepsItsValues", resumer_keeps);
+      add("BodyKeepsItsValues", body_keeps);
+      add("BothKeepTheirValues", both_keep);
+    }
+  }
+  return programs;
+}
+
+const size_t kPrograms =
+    Register<RawProgram>("RawProgramTest", kRawTables, &RawResumerKeepsItsValues,
+                         &RawBodyKeepsItsValues, &RawBothKeepTheirValues) +
+    Register<GeneratorProgram>("GeneratorProgramTest", kGeneratorTables, &ResumerKeepsItsValues,
+                               &BodyKeepsItsValues, &BothKeepTheirValues);
+
 // The minimum: each program is a function on each side.
 TEST(RandomProgramsTest, AreAsManyAsWanted) {
   EXPECT_TRUE(kStackIsTouched);
-  EXPECT_GE(All(kRawTables).size() + All(kGeneratorTables).size(), kLeastPrograms);
+  EXPECT_GE(kPrograms, kLeastPrograms);
 }
 
 }  // namespace

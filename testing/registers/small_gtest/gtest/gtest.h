@@ -5,6 +5,9 @@
 #define FRINGE_TESTING_REGISTERS_SMALL_GTEST_GTEST_GTEST_H_
 
 #include <cstdio>
+#include <functional>
+#include <string>
+#include <utility>
 
 namespace testing {
 
@@ -46,13 +49,13 @@ class Test {
 
 // A test in the list of all.
 struct Entry {
-  const char* name;
-  Test* (*create)();
+  std::string name;
+  std::function<Test*()> create;
   Entry* next;
   static inline Entry* first = nullptr;
 
-  Entry(const char* its_name, Test* (*its_create)())
-      : name(its_name), create(its_create), next(first) {
+  Entry(const std::string& its_name, std::function<Test*()> its_create)
+      : name(its_name), create(std::move(its_create)), next(first) {
     first = this;
   }
 };
@@ -62,15 +65,11 @@ Test* Create() {
   return new T;
 }
 
-template <typename... Ts>
-struct Types {};
-
-template <template <typename> class T, typename All>
-struct TypedEntries;
-template <template <typename> class T, typename... Ts>
-struct TypedEntries<T, Types<Ts...>> {
-  explicit TypedEntries(const char* name) { (new Entry(name, &Create<T<Ts>>), ...); }
-};
+template <typename Factory>
+void RegisterTest(const char* suite, const char* name, const char*, const char*, const char*, int,
+                  Factory create) {
+  new Entry(std::string(suite) + "." + name, create);
+}
 
 inline void InitGoogleTest(int*, char**) {}
 
@@ -83,7 +82,7 @@ inline int RunAllTests() {
     test->TearDown();
     delete test;
     if (failures != 0) {
-      std::printf("%s failed\n", entry->name);
+      std::printf("%s failed\n", entry->name.c_str());
       return 1;
     }
   }
@@ -104,18 +103,6 @@ inline int RunAllTests() {
   static ::testing::Entry SUITE##_##NAME##_entry(#SUITE "." #NAME,                           \
                                                  &::testing::Create<SUITE##_##NAME##_Test>); \
   void SUITE##_##NAME##_Test::TestBody()
-
-#define TYPED_TEST_SUITE(SUITE, TYPES, ...) using SUITE##_types = TYPES
-#define TYPED_TEST(SUITE, NAME)                                                                  \
-  template <typename TypeParam>                                                                  \
-  class SUITE##_##NAME##_Test : public SUITE<TypeParam> {                                        \
-   public:                                                                                       \
-    void TestBody() override;                                                                    \
-  };                                                                                             \
-  static ::testing::TypedEntries<SUITE##_##NAME##_Test, SUITE##_types> SUITE##_##NAME##_entries( \
-      #SUITE "." #NAME);                                                                         \
-  template <typename TypeParam>                                                                  \
-  void SUITE##_##NAME##_Test<TypeParam>::TestBody()
 
 #define GTEST_SKIP() return ::testing::Skip() = ::testing::Sink()
 #define ADD_FAILURE() ::testing::Failure(__FILE__, __LINE__) = ::testing::Sink()
