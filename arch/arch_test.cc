@@ -364,6 +364,20 @@ TEST(SwitchTest, EveryIndirectJumpGoesToALandingPad) {
 }
 #endif
 
+#if defined(__x86_64__) && !defined(_WIN32) && !defined(__OPTIMIZE_SIZE__)
+// As the speed of a switch requires on some CPUs.
+TEST(SwitchTest, EveryResumeAddressStartsACacheLine) {
+  RawStack stack;
+  stack.Start([](uintptr_t, LinkRecord* record) {
+    for (;;) SuspendWith(reinterpret_cast<uintptr_t>(record->resumer.pc) % 64, record);
+  });
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(ResumeWith(0, stack.record()), 0U);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(stack.record()->generator.pc) % 64, 0U);
+  }
+}
+#endif
+
 TEST(SwitchTest, OneSideResumesAnother) {
   static LinkRecord* inner_record;
   RawStack inner;
