@@ -56,8 +56,9 @@
 // `Finish` they describe the resumer, from the first instruction on, as if it had called the
 // frame. To an unwinder, `entry` returns into `fringe_x86_64_trampoline`, whose rules are the same
 // with the record's address in `rbp`. In every case the CFA is the stack pointer the compiler
-// assumes at the resume address. Unwinders look up the address before a return address: a `nop`
-// precedes each resume address and the trampoline, so that this address is in the same function.
+// assumes at the resume address. Unwinders look up the address before a return address: a `nop`,
+// and perhaps padding, precedes each resume address and the trampoline, so that this address is in
+// the same function.
 //
 // 5. Registers
 //
@@ -267,10 +268,10 @@ inline bool HasStarted(const LinkRecord* record) {
   "jmpq *%c[next] + %c[pc]" FRINGE_BASE "\n\t"                                \
   FRINGE_WINDOW_END
 
-// A resume address starts a cache line. Golden Cove keeps decoded instructions by line, and a jump to
-// the middle of one probably gets it fewer of them in the next cycle: in random positions, loops
-// took up to 1.4 times as long (docs/design.md). It costs 31 bytes of code on average, so code that is
-// compiled for size does without.
+// The resume address (label 0) starts a cache line. Golden Cove keeps decoded instructions by line,
+// and a jump to the middle of one probably gets it fewer of them in the next cycle: in random
+// positions, loops took up to 1.4 times as long (docs/design.md). It costs 31 bytes of code on
+// average, so code that is compiled for size does without.
 #if defined(__OPTIMIZE_SIZE__)
 #define FRINGE_ALIGN_RESUME_ADDRESS
 #else

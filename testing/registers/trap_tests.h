@@ -28,9 +28,20 @@ inline bool HasRegistersOfFile() {
 #endif
 }
 
-// A trap may have two more functions:
-// - `IsSupported()`: whether this CPU has its registers;
-// - `IsVoid()`: whether the compiler put no value where a raw switch could overwrite it.
+// A trap may have two more functions. The first says whether this CPU has its registers.
+template <typename Trap>
+bool IsSupported() {
+  if constexpr (requires { Trap::IsSupported(); }) return Trap::IsSupported();
+  return HasRegistersOfFile();
+}
+
+// Whether the compiler put no value where a raw switch could overwrite it.
+template <typename Trap>
+bool IsVoid() {
+  if constexpr (requires { Trap::IsVoid(); }) return Trap::IsVoid();
+  return false;
+}
+
 class TrapTest : public ::testing::Test {
  public:
   using IsTrue = bool (*)();
@@ -39,47 +50,41 @@ class TrapTest : public ::testing::Test {
       : wrong_(wrong), is_supported_(is_supported), is_void_(is_void) {}
 
   void TestBody() override {
-    if (!HasRegistersOfFile() || (is_supported_ != nullptr && !is_supported_())) {
-      GTEST_SKIP() << "this CPU has no such registers";
-    }
+    if (!is_supported_()) GTEST_SKIP() << "this CPU has no such registers";
     EXPECT_EQ(wrong_(), 0U);
-    if (is_void_ != nullptr && is_void_()) {
+    if (is_void_()) {
       GTEST_SKIP() << "the compiler put the values where a switch overwrites nothing";
     }
   }
 
  private:
-  unsigned (*wrong_)();
-  IsTrue is_supported_;
-  IsTrue is_void_;
+  unsigned (*const wrong_)();
+  const IsTrue is_supported_;
+  const IsTrue is_void_;
 };
 
-template <typename Trap>
-constexpr TrapTest::IsTrue IsSupportedBy() {
-  if constexpr (requires { Trap::IsSupported(); }) return &Trap::IsSupported;
-  return nullptr;
+inline void RegisterTrapTest(const std::string& suite, const char* name, unsigned (*wrong)(),
+                             TrapTest::IsTrue is_supported, TrapTest::IsTrue is_void) {
+  ::testing::RegisterTest(
+      suite.c_str(), name, nullptr, nullptr, __FILE__, __LINE__,
+      [=]() -> TrapTest* { return new TrapTest(wrong, is_supported, is_void); });
 }
 
-template <typename Trap>
-constexpr TrapTest::IsTrue IsVoidOf() {
-  if constexpr (requires { Trap::IsVoid(); }) return &Trap::IsVoid;
-  return nullptr;
-}
-
-// Registers the tests of one trap, in the suite "SUITE/TRAP".
-[[gnu::noinline]] inline void RegisterTrap(const std::string& suite, unsigned (*raw_resume)(),
-                                           unsigned (*raw_suspend)(), unsigned (*resume)(),
-                                           unsigned (*suspend)(), TrapTest::IsTrue is_supported,
-                                           TrapTest::IsTrue is_void) {
-  const auto add = [&](const char* name, unsigned (*wrong)(), TrapTest::IsTrue is_void_here) {
-    ::testing::RegisterTest(
-        suite.c_str(), name, nullptr, nullptr, __FILE__, __LINE__,
-        [=]() -> TrapTest* { return new TrapTest(wrong, is_supported, is_void_here); });
-  };
-  add("KeepsItOverARawResume", raw_resume, is_void);
-  add("KeepsItOverARawSuspend", raw_suspend, is_void);
-  add("KeepsItOverAResume", resume, nullptr);
-  add("KeepsItOverASuspend", suspend, nullptr);
+// Registers the tests of one trap, in the suite "SUITE/TRAP". A function that uses `Generator`
+// calls others, so what can be void is only a test with a raw switch.
+template <typename Trap, typename Scramble>
+void RegisterTrap(const char* suite) {
+  const std::string name = std::string(suite) + "/" + Trap::kName;
+  const TrapTest::IsTrue is_supported = &IsSupported<Trap>;
+  const TrapTest::IsTrue never = [] { return false; };
+  RegisterTrapTest(name, "KeepsItOverARawResume", &WrongAfterRawResume<Trap, Scramble>,
+                   is_supported, &IsVoid<Trap>);
+  RegisterTrapTest(name, "KeepsItOverARawSuspend", &WrongAfterRawSuspend<Trap, Scramble>,
+                   is_supported, &IsVoid<Trap>);
+  RegisterTrapTest(name, "KeepsItOverAResume", &WrongAfterResume<Trap, Scramble>, is_supported,
+                   never);
+  RegisterTrapTest(name, "KeepsItOverASuspend", &WrongAfterSuspend<Trap, Scramble>, is_supported,
+                   never);
 }
 
 template <typename... Traps>
@@ -89,10 +94,7 @@ struct TrapList {};
 // because a trap takes effect only if it uses them.
 template <typename Scramble, typename... Traps>
 bool RegisterTraps(const char* suite, TrapList<Traps...>) {
-  (RegisterTrap(std::string(suite) + "/" + Traps::kName, &WrongAfterRawResume<Traps, Scramble>,
-                &WrongAfterRawSuspend<Traps, Scramble>, &WrongAfterResume<Traps, Scramble>,
-                &WrongAfterSuspend<Traps, Scramble>, IsSupportedBy<Traps>(), IsVoidOf<Traps>()),
-   ...);
+  (RegisterTrap<Traps, Scramble>(suite), ...);
   return true;
 }
 

@@ -16,7 +16,8 @@
 
 namespace fringe::testing {
 
-// The tables of the generated files. BUILD has the same seeds.
+// The tables of the generated files. BUILD has the same seeds. break_backend leaves out the wide
+// programs.
 #define FRINGE_FOR_EACH_NARROW_SEED(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8)
 #if defined(FRINGE_WIDE_PROGRAMS)
 #define FRINGE_FOR_EACH_SEED(F) FRINGE_FOR_EACH_NARROW_SEED(F) F(11) F(12) F(13)
