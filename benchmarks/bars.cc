@@ -92,18 +92,19 @@ Measurement Summarize(std::vector<double> numbers) {
   return {median, median > 0 ? (quantile(0.75) - quantile(0.25)) / 2 / median : 0};
 }
 
-double QuietCall(std::vector<double> calls_ns) {
-  const auto twentieth = calls_ns.begin() + static_cast<std::ptrdiff_t>(calls_ns.size() / 20);
-  std::nth_element(calls_ns.begin(), twentieth, calls_ns.end());
+double QuietProbe(std::vector<double> probes_ns) {
+  const auto twentieth = probes_ns.begin() + static_cast<std::ptrdiff_t>(probes_ns.size() / 20);
+  std::nth_element(probes_ns.begin(), twentieth, probes_ns.end());
   return *twentieth * 1.05;
 }
 
-std::vector<double> QuietTimes(std::vector<Sample> samples, double quiet_call_ns, size_t at_least) {
+std::vector<double> QuietTimes(std::vector<Sample> samples, double quiet_probe_ns,
+                               size_t at_least) {
   std::sort(samples.begin(), samples.end(),
-            [](const Sample& a, const Sample& b) { return a.call_ns < b.call_ns; });
+            [](const Sample& a, const Sample& b) { return a.probe_ns < b.probe_ns; });
   std::vector<double> times_ns;
   for (const Sample& sample : samples) {
-    if (sample.call_ns > quiet_call_ns && times_ns.size() >= at_least) break;
+    if (sample.probe_ns > quiet_probe_ns && times_ns.size() >= at_least) break;
     times_ns.push_back(sample.time_ns);
   }
   return times_ns;

@@ -48,20 +48,20 @@ Measurement Summarize(std::vector<double> numbers);
 // One repetition of a benchmark.
 struct Sample {
   double time_ns = 0;
-  // How long a call took right before and right after it: the longer of the two. Other load on the
-  // machine, even on the other thread of the same core, makes calls slower.
-  double call_ns = 0;
+  // How long a probe took right before and right after it: the longer of the two. Other load on the
+  // machine, even on the other thread of the same core, makes the probe slower.
+  double probe_ns = 0;
 };
 
-// Returns: the most that a call takes while the machine is quiet: 5 % more than the fastest
-//   twentieth of `calls_ns`.
+// Returns: the most that the probe takes while the machine is quiet: 5 % more than the fastest
+//   twentieth of `probes_ns`.
 //
-// Requires: `calls_ns` is not empty.
-double QuietCall(std::vector<double> calls_ns);
+// Requires: `probes_ns` is not empty.
+double QuietProbe(std::vector<double> probes_ns);
 
-// Returns: the times of the samples whose calls took at most `quiet_call_ns`, and at least those of
-//   the `at_least` samples with the fastest calls, if there are so many.
-std::vector<double> QuietTimes(std::vector<Sample> samples, double quiet_call_ns, size_t at_least);
+// Returns: the times of the samples whose probes took at most `quiet_probe_ns`, and at least those
+//   of the `at_least` samples with the fastest probes, if there are so many.
+std::vector<double> QuietTimes(std::vector<Sample> samples, double quiet_probe_ns, size_t at_least);
 
 // Returns: the ratio. Its spread is that of independent measurements.
 Measurement Ratio(const Measurement& numerator, const Measurement& denominator);

@@ -65,15 +65,15 @@ TEST(SummarizeTest, AnOutlierChangesNeither) {
   EXPECT_DOUBLE_EQ(with.spread, 0);
 }
 
-TEST(QuietCallTest, IsALittleMoreThanTheFastestTwentieth) {
-  std::vector<double> calls_ns(100, 2.0);
-  EXPECT_DOUBLE_EQ(QuietCall(calls_ns), 2.1);
+TEST(QuietProbeTest, IsALittleMoreThanTheFastestTwentieth) {
+  std::vector<double> probes_ns(100, 2.0);
+  EXPECT_DOUBLE_EQ(QuietProbe(probes_ns), 2.1);
   // Four that are faster may be accidents. Six are how fast calls can be.
-  std::fill_n(calls_ns.begin(), 4, 1.0);
-  EXPECT_DOUBLE_EQ(QuietCall(calls_ns), 2.1);
-  std::fill_n(calls_ns.begin() + 50, 2, 1.0);
-  EXPECT_DOUBLE_EQ(QuietCall(calls_ns), 1.05);
-  EXPECT_DOUBLE_EQ(QuietCall({3.0}), 3.15);
+  std::fill_n(probes_ns.begin(), 4, 1.0);
+  EXPECT_DOUBLE_EQ(QuietProbe(probes_ns), 2.1);
+  std::fill_n(probes_ns.begin() + 50, 2, 1.0);
+  EXPECT_DOUBLE_EQ(QuietProbe(probes_ns), 1.05);
+  EXPECT_DOUBLE_EQ(QuietProbe({3.0}), 3.15);
 }
 
 TEST(QuietTimesTest, LeavesOutWhatRanUnderLoad) {

@@ -5,11 +5,11 @@
 //   ./bazelw run -c opt //benchmarks:report -- --write=docs/performance.md --svg=docs/charts
 //
 // Every benchmark runs in this one process, many times, in a new random order each time. Only the
-// samples from times when the machine was quiet count: when an indirect call, measured before and
-// after each, was about as fast as ever. Other load, even of another virtual machine on the same
-// core, slows calls less than it slows other code. The exit status is 1 if a ratio that has a bar
-// could not be measured, or if a benchmark is missing without a reason. A missed bar does not
-// change it.
+// samples from times when the machine was quiet count: when a loop that uses the whole width of the
+// CPU, measured before and after each, was about as fast as ever. Other load, even of another
+// virtual machine on the other thread of the same core, makes that loop slower. The exit status is
+// 1 if a ratio that has a bar could not be measured, or if a benchmark is missing without a reason.
+// A missed bar does not change it.
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -42,7 +42,6 @@
 #include "benchmark/benchmark.h"
 #include "benchmarks/bars.h"
 #include "benchmarks/chart.h"
-#include "benchmarks/indirect_call.h"
 #include "benchmarks/numbers.h"
 #include "benchmarks/peers.h"
 #include "benchmarks/rows.h"
@@ -200,26 +199,27 @@ class Collector : public CollectingReporter {
   std::ofstream nowhere_;  // never opened
 };
 
-// Returns: how long an indirect call takes now.
-double CallNs() {
-  constexpr int kCalls = 100'000;
-  uint64_t (*callee)(uint64_t) = &Callee;
+// Returns: how long an iteration of a wide loop takes now. Its additions are independent, so that
+//   another thread on the same core makes it up to twice as slow. An indirect call, which waits for
+//   its jumps, hardly notices.
+double ProbeNs() {
+  constexpr int kIterations = 150'000;
+  uint64_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
   const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < kCalls; ++i) {
-    asm volatile("" : "+r"(callee));
-    const uint64_t result = callee(1);
-    asm volatile("" : : "r"(result));
+  for (int i = 0; i < kIterations; ++i) {
+    ++a, ++b, ++c, ++d, ++e, ++f, ++g, ++h;
+    asm volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f), "+r"(g), "+r"(h));
   }
   const std::chrono::duration<double, std::nano> elapsed = std::chrono::steady_clock::now() - start;
-  return elapsed.count() / kCalls;
+  return elapsed.count() / kIterations;
 }
 
 // Returns: how long it takes on the slowest of so many threads at once.
-double CallNs(size_t threads) {
+double ProbeNs(size_t threads) {
   std::vector<double> ns(threads);
   std::vector<std::thread> others;
-  for (size_t i = 1; i < threads; ++i) others.emplace_back([&ns, i] { ns[i] = CallNs(); });
-  ns[0] = CallNs();
+  for (size_t i = 1; i < threads; ++i) others.emplace_back([&ns, i] { ns[i] = ProbeNs(); });
+  ns[0] = ProbeNs();
   for (std::thread& other : others) other.join();
   return *std::max_element(ns.begin(), ns.end());
 }
@@ -237,7 +237,7 @@ struct Results {
   size_t loaded = 0;  // benchmarks that were measured under other load
 };
 
-// Runs benchmarks in random order, and measures calls before and after each.
+// Runs benchmarks in random order, with a probe before and after each.
 class Sampler {
  public:
   Sampler(const std::set<std::string>& names, size_t repetitions, double seconds)
@@ -260,7 +260,7 @@ class Sampler {
         progress_.Show(
             static_cast<double>(done) / static_cast<double>(repetitions_ * names_.size()),
             names_[j]);
-        RunOnce(names_[j], CallNs(ThreadsOf(names_[j])));
+        RunOnce(names_[j], ProbeNs(ThreadsOf(names_[j])));
       }
     }
   }
@@ -275,16 +275,16 @@ class Sampler {
       std::shuffle(loaded.begin(), loaded.end(), random_);
       for (const std::string& name : loaded) {
         const size_t threads = ThreadsOf(name);
-        const double quiet_call_ns = QuietCall(calls_ns_[threads]);
-        double call_ns = 0;
+        const double quiet_probe_ns = QuietProbe(probes_ns_[threads]);
+        double probe_ns = 0;
         do {
           const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
           if (elapsed >= at_most) return;
           progress_.Show(elapsed / at_most, "waiting for a quiet machine, for " +
                                                 std::to_string(loaded.size()) + " benchmarks");
-          call_ns = CallNs(threads);
-        } while (call_ns > quiet_call_ns);
-        RunOnce(name, call_ns);
+          probe_ns = ProbeNs(threads);
+        } while (probe_ns > quiet_probe_ns);
+        RunOnce(name, probe_ns);
       }
     }
   }
@@ -293,8 +293,8 @@ class Sampler {
   Results Summary() const {
     Results results;
     for (const auto& [name, samples] : samples_) {
-      const double quiet_call_ns = QuietCall(calls_ns_.at(ThreadsOf(name)));
-      results.times_ns[name] = Summarize(QuietTimes(samples, quiet_call_ns, repetitions_));
+      const double quiet_probe_ns = QuietProbe(probes_ns_.at(ThreadsOf(name)));
+      results.times_ns[name] = Summarize(QuietTimes(samples, quiet_probe_ns, repetitions_));
     }
     for (const auto& [name, message] : collector_.errors()) {
       results.times_ns.erase(name);
@@ -305,24 +305,24 @@ class Sampler {
   }
 
  private:
-  // Runs a benchmark once. `call_ns` is what a call took right before.
-  void RunOnce(const std::string& name, double call_ns) {
+  // Runs a benchmark once. `probe_ns` is what the probe took right before.
+  void RunOnce(const std::string& name, double probe_ns) {
     const size_t threads = ThreadsOf(name);
     benchmark::RunSpecifiedBenchmarks(&collector_, "^(" + name + ")$");
-    const double call_after_ns = CallNs(threads);
-    calls_ns_[threads].push_back(call_ns);
-    calls_ns_[threads].push_back(call_after_ns);
+    const double probe_after_ns = ProbeNs(threads);
+    probes_ns_[threads].push_back(probe_ns);
+    probes_ns_[threads].push_back(probe_after_ns);
     const auto times = collector_.times_ns().find(name);
     if (times == collector_.times_ns().end() || times->second.empty()) return;
-    samples_[name].push_back({times->second.back(), std::max(call_ns, call_after_ns)});
+    samples_[name].push_back({times->second.back(), std::max(probe_ns, probe_after_ns)});
   }
 
   // Returns: the benchmarks with fewer samples from a quiet machine than were asked for.
   std::vector<std::string> Loaded() const {
     std::vector<std::string> names;
     for (const auto& [name, samples] : samples_) {
-      const double quiet_call_ns = QuietCall(calls_ns_.at(ThreadsOf(name)));
-      if (QuietTimes(samples, quiet_call_ns, 0).size() < repetitions_) names.push_back(name);
+      const double quiet_probe_ns = QuietProbe(probes_ns_.at(ThreadsOf(name)));
+      if (QuietTimes(samples, quiet_probe_ns, 0).size() < repetitions_) names.push_back(name);
     }
     return names;
   }
@@ -333,7 +333,7 @@ class Sampler {
   Progress progress_;
   Collector collector_;
   std::map<std::string, std::vector<Sample>> samples_;
-  std::map<size_t, std::vector<double>> calls_ns_;  // by the number of threads
+  std::map<size_t, std::vector<double>> probes_ns_;  // by the number of threads
 };
 
 // --- Evaluation ----------------------------------------------------------------------------------
