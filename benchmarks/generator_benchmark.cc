@@ -106,13 +106,12 @@ BENCHMARK(BM_GeneratorResumeDeep)->ArgName("frames")->Arg(1)->Arg(10)->Arg(100);
 
 // One iteration is the lifetime of a generator on a given stack: it is created, runs to its end
 // without suspending, and is destroyed. It has two switches. No memory is allocated or freed, and
-// the stack is in the cache.
+// the stack is in the cache. What the resume returns is excluded.
 void BM_GeneratorCreateRunDestroy(benchmark::State& state) {
   const SpanStack stack = *SpanStack::Create(memory);
   for (auto _ : state) {
     auto generator = Generator<uint64_t, void, SpanStack>::Unguarded(stack, [](auto&) {});
-    const std::optional<uint64_t> number = generator.Resume();
-    asm volatile("" : : "r"(number.has_value()));
+    generator.Resume();
   }
 }
 BENCHMARK(BM_GeneratorCreateRunDestroy);

@@ -49,10 +49,13 @@ class alignas(arch::LinkRecord) Control {
     }
     // Padding is counted at its maximum, so that the same size is large enough at every address.
     const size_t slack_bytes = alignof(Control) + body_alignment + arch::kStackAlignment;
-    const size_t needed_bytes = sizeof(Control) + slack_bytes + arch::kMinimumFrameBytes;
-    const auto limit_address = reinterpret_cast<uintptr_t>(limit);
-    if (limit_address > base_address || base_address - limit_address < needed_bytes ||
-        base_address - limit_address - needed_bytes < body_bytes) [[unlikely]] {
+    const auto needed_bytes =
+        static_cast<ptrdiff_t>(sizeof(Control) + slack_bytes + arch::kMinimumFrameBytes);
+    // Signed, so that one comparison also finds a limit above the base.
+    const auto stack_bytes =
+        static_cast<ptrdiff_t>(base_address - reinterpret_cast<uintptr_t>(limit));
+    if (stack_bytes < needed_bytes ||
+        stack_bytes - needed_bytes < static_cast<ptrdiff_t>(body_bytes)) [[unlikely]] {
       fringe_fatal("the stack is too small for the generator's body and its frames.");
     }
     return AlignDown(base, alignof(Control)) - sizeof(Control);
@@ -495,7 +498,7 @@ class alignas(arch::LinkRecord) Control {
 #endif
 
   // `End` off the fast path.
-  [[gnu::noinline]] bool EndSlow() {
+  [[gnu::noinline, gnu::cold]] bool EndSlow() {
     if (!is_finished() && !CancelUnfinished()) return false;
     if (IsWatched()) EndWatch();
     return true;
@@ -567,7 +570,7 @@ class alignas(arch::LinkRecord) Control {
     return word;
   }
 
-  [[noreturn, gnu::noinline]] void Rethrow() {
+  [[noreturn, gnu::noinline, gnu::cold]] void Rethrow() {
     CaughtException exception = std::move(exception_);
     std::destroy_at(&exception_);
     std::move(exception).Rethrow();
