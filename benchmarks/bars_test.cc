@@ -68,7 +68,7 @@ TEST(SummarizeTest, AnOutlierChangesNeither) {
 TEST(QuietProbeTest, IsALittleMoreThanTheFastestTwentieth) {
   std::vector<double> probes_ns(100, 2.0);
   EXPECT_DOUBLE_EQ(QuietProbe(probes_ns), 2.1);
-  // Four that are faster may be accidents. Six are how fast calls can be.
+  // Four that are faster may be accidents. Six are how fast the probe can be.
   std::fill_n(probes_ns.begin(), 4, 1.0);
   EXPECT_DOUBLE_EQ(QuietProbe(probes_ns), 2.1);
   std::fill_n(probes_ns.begin() + 50, 2, 1.0);
