@@ -146,28 +146,30 @@ text { fill: #f0f6fc; }
 
 std::string BarChart(const std::string& title, const std::string& subtitle, const std::string& unit,
                      const std::vector<ChartGroup>& groups) {
-  constexpr double kLabels = 250;
+  constexpr double kCharacter = 7.5;  // more than a character is wide, on average
   constexpr double kRow = 25;
   constexpr double kHeading = 34;
   constexpr double kValues = 64;  // to the right of the longest bar
   double least = 1;
   double most = 10;
   double bottom = kTop;
+  double labels = 250;
   for (const ChartGroup& group : groups) {
     bottom += kHeading + kRow * static_cast<double>(group.bars.size());
     for (const ChartBar& bar : group.bars) {
       least = std::min(least, bar.value);
       most = std::max(most, bar.value);
+      labels = std::max(labels, kCharacter * static_cast<double>(bar.label.size()) + 10);
     }
   }
-  const Axis axis(least, most, kLabels, kWidth - kRight - kValues);
+  const Axis axis(least, most, labels, kWidth - kRight - kValues);
   Svg svg(bottom + 54, title, subtitle);
   std::vector<double> ticks;
   for (double tick = axis.least(); tick < axis.most() * 1.01; tick *= 10) ticks.push_back(tick);
   for (const double tick : ticks) {
     svg.Text(axis.Place(tick), bottom + 25, TickLabel(tick), "faint", "middle");
   }
-  svg.Text((kLabels + kWidth - kRight - kValues) / 2, bottom + 44, unit, "faint", "middle");
+  svg.Text((labels + kWidth - kRight - kValues) / 2, bottom + 44, unit, "faint", "middle");
   double y = kTop;
   for (const ChartGroup& group : groups) {
     y += kHeading;
@@ -177,9 +179,9 @@ std::string BarChart(const std::string& title, const std::string& subtitle, cons
       svg.Line(axis.Place(tick), y, axis.Place(tick), end_of_group);
     }
     for (const ChartBar& bar : group.bars) {
-      svg.Text(kLabels - 10, y + 15, bar.label, "", "end");
-      const double end = std::max(axis.Place(bar.value), kLabels + 2);
-      svg.Rectangle(kLabels, y + 3, end - kLabels, kRow - 8, bar.is_fringe ? "fill0" : "fill1");
+      svg.Text(labels - 10, y + 15, bar.label, "", "end");
+      const double end = std::max(axis.Place(bar.value), labels + 2);
+      svg.Rectangle(labels, y + 3, end - labels, kRow - 8, bar.is_fringe ? "fill0" : "fill1");
       svg.Text(end + 6, y + 15, Label(bar.value), "value");
       y += kRow;
     }

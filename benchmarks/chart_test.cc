@@ -50,6 +50,13 @@ TEST(ChartTest, LongerTimesHaveLongerBars) {
   EXPECT_LT(widths[3], widths[0]);
 }
 
+TEST(ChartTest, LongLabelsHaveRoom) {
+  const std::string label(43, 'm');
+  const std::string svg = BarChart("t", "s", "u", {{"h", {{label, 1.5}, {"b", 20}}}});
+  // The second rectangle is the first bar.
+  EXPECT_GE(Values(svg, "rect", "x").at(1), 43 * 7);
+}
+
 TEST(ChartTest, LabelsOfLinesDoNotOverlap) {
   const std::string svg = LineChart("t", "s", "x", "y",
                                     {{"first", {{1, 5}, {10, 5}}},

@@ -128,7 +128,7 @@ std::vector<Section> Sections() {
        {
            {kReference, "indirect call", kCall},
            {kFringe, "fringe, the bare switch", "BM_SwitchRoundTrip"},
-           {kFringe, "fringe, without the jump of the body's loop", "BM_SwitchRoundTripInLine"},
+           {kFringe, "fringe, suspends in a row", "BM_SwitchRoundTripInLine"},
            {kPeer, "Boost.Context `jump_fcontext`", "BM_BoostJumpFcontextSwitch"},
            {kPeer, "Boost.Context `fiber`", "BM_BoostContextSwitch"},
            {kPeer, "Boost.Fiber `yield`", "BM_BoostFiberYield"},
